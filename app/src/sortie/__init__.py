@@ -1,0 +1,1 @@
+"""Sortie, a self-hosted launcher portal."""

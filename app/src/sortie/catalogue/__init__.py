@@ -1,0 +1,1 @@
+"""The catalogue: applications and their categories, who sees them, import and export."""

@@ -1,0 +1,125 @@
+"""What /metrics says beside the requests: build, database, process, backups."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .metrics import Labels, family, gauges
+from .site import Site
+from .storage.errors import StorageError
+from .version import VERSION
+
+_NONE: Labels = ()
+
+
+def lines(site: Site) -> list[str]:
+    return [
+        *gauges("sortie_build_info", "Version of what runs.", {_build(site): 1}),
+        *_database(site),
+        *_recovery(site),
+        *_process(site),
+    ]
+
+
+def _build(site: Site) -> Labels:
+    from pysqlite3 import dbapi2  # noqa: PLC0415 - loaded already where SQLite is used
+
+    return (
+        ("version", VERSION),
+        ("python", platform.python_version()),
+        ("database", site.settings.db_type),
+        ("sqlite", dbapi2.sqlite_version),
+    )
+
+
+def _database(site: Site) -> list[str]:
+    name = "sortie_ready"
+    meaning = "Whether the database can be used."
+    try:
+        database = site.storage.database
+        size = database.size()
+        applications = len(site.storage.published.current(database.revisions()["catalogue"]))
+    except StorageError:
+        return gauges(name, meaning, {_NONE: 0})
+    by_kind: list[tuple[str, Labels]] = [(kind, (("kind", kind),)) for kind in ("read", "write")]
+    return [
+        *gauges(name, meaning, {_NONE: 1}),
+        *gauges("sortie_applications", "Applications in the catalogue.", {_NONE: applications}),
+        *gauges("sortie_database_size_bytes", "Size of the database.", {_NONE: size}),
+        *family(
+            "sortie_database_seconds_total",
+            "counter",
+            "Time spent in the database, with waiting for it.",
+            [(labels, database.seconds[kind]) for kind, labels in by_kind],
+        ),
+        *family(
+            "sortie_database_operations_total",
+            "counter",
+            "Transactions.",
+            [(labels, database.operations[kind]) for kind, labels in by_kind],
+        ),
+    ]
+
+
+def _recovery(site: Site) -> list[str]:
+    """Ages of what the backup playbooks left in the status directory; nothing where there is none."""
+    if not site.settings.status_dir:
+        return []
+    found: list[str] = []
+    for kind in ("backup", "drill"):
+        record = _status(Path(site.settings.status_dir) / f"{kind}.json")
+        if record is None:
+            continue
+        good = bool(record.get("ok", True))
+        found += gauges(f"sortie_last_{kind}_ok", f"Whether the last {kind} was good.", {_NONE: int(good)})
+        moment = _moment(record.get("time"))
+        if moment is not None:
+            found += gauges(
+                f"sortie_last_{kind}_timestamp_seconds", f"When the last good {kind} ended.", {_NONE: moment}
+            )
+            found += gauges(
+                f"sortie_last_{kind}_age_seconds",
+                f"How long ago the last good {kind} ended.",
+                {_NONE: max(0.0, time.time() - moment)},
+            )
+    return found
+
+
+def _status(path: Path) -> dict[str, Any] | None:
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _moment(value: Any) -> float | None:
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _process(site: Site) -> list[str]:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return [
+        *family(
+            "process_cpu_seconds_total",
+            "counter",
+            "Processor time used.",
+            [(_NONE, usage.ru_utime + usage.ru_stime)],
+        ),
+        *gauges(
+            "process_resident_memory_bytes", "Memory in use.", {_NONE: pages * os.sysconf("SC_PAGE_SIZE")}
+        ),
+        *gauges("process_start_time_seconds", "When the process started.", {_NONE: site.started}),
+    ]

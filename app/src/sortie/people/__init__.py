@@ -1,0 +1,1 @@
+"""Users, their passwords, sessions and tokens, and what was done by whom."""

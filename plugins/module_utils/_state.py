@@ -1,0 +1,164 @@
+# Copyright: The Sortie platform maintainers
+# Apache-2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""Reads what a cluster holds of the tenants, with a handful of requests however many tenants there are."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.sortie.platform.plugins.module_utils._certificates import Authority, describe
+from ansible_collections.sortie.platform.plugins.module_utils._cluster import (
+    KINDS,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    TENANT_LABEL,
+    Api,
+    Manifest,
+    items,
+)
+from ansible_collections.sortie.platform.plugins.module_utils._rollout import judge_deployment
+
+# The kinds that are removed when they are no longer rendered. Namespace, PersistentVolumeClaim and Secret are
+# not among them: data goes only when `remove.yml` is told so.
+PRUNED = (
+    "ConfigMap",
+    "Deployment",
+    "HorizontalPodAutoscaler",
+    "Ingress",
+    "NetworkPolicy",
+    "PodDisruptionBudget",
+    "Service",
+    "ServiceAccount",
+    "ServiceMonitor",
+)
+DATA = ("PersistentVolumeClaim", "Secret")
+SECRET = "sortie-secrets"  # nosec B105 # noqa: S105 (its name)
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A tenant by the names that its objects have."""
+
+    tenant: str
+    namespace: str
+    tls_secret: str = "sortie-tls"  # noqa: S105 (its name)
+    host: str = ""
+
+
+def reference(kind: str, manifest: Manifest) -> Manifest:
+    """As much of an object as it takes to name it."""
+    metadata = manifest["metadata"]
+    return {
+        "apiVersion": KINDS[kind].api_version,
+        "kind": kind,
+        "metadata": {name: metadata[name] for name in ("name", "namespace") if name in metadata},
+    }
+
+
+def _owned(api: Api, kinds: Iterable[str]) -> list[tuple[str, str, Manifest]]:
+    """(tenant, kind, object) of everything that carries the ownership labels."""
+    query = {"labelSelector": f"{MANAGED_BY_LABEL}={MANAGED_BY},{TENANT_LABEL}"}
+    return [
+        (manifest["metadata"]["labels"][TENANT_LABEL], kind, manifest)
+        for kind in kinds
+        # Only of Deployments more than the name is wanted.
+        for manifest in items(api, KINDS[kind].path(), query, metadata_only=kind != "Deployment")
+    ]
+
+
+def _namespaces(api: Api, tenants: Sequence[Tenant]) -> dict[str, Manifest]:
+    """The tenants' namespaces that exist, and all that carry a tenant's label."""
+    found = {
+        manifest["metadata"]["name"]: manifest
+        for manifest in items(api, KINDS["Namespace"].path(), {"labelSelector": TENANT_LABEL})
+    }
+    for tenant in tenants:
+        if tenant.namespace not in found and (
+            manifest := api.get(KINDS["Namespace"].path(None, tenant.namespace))
+        ):
+            found[tenant.namespace] = manifest
+    return found
+
+
+def _secrets(api: Api, tenants: Sequence[Tenant]) -> dict[tuple[str, str], dict[str, bytes]]:
+    """The data of the tenants' Secrets, by namespace and name. Asked by name, so no other Secret is read."""
+    namespaces = {tenant.namespace for tenant in tenants}
+    return {
+        (namespace, name): {
+            key: base64.b64decode(value) for key, value in (manifest.get("data") or {}).items()
+        }
+        for name in {SECRET, *(tenant.tls_secret for tenant in tenants)}
+        for manifest in items(api, KINDS["Secret"].path(), {"fieldSelector": f"metadata.name={name}"})
+        if (namespace := manifest["metadata"]["namespace"]) in namespaces
+    }
+
+
+def _deployment(owned: Sequence[tuple[str, str, Manifest]], tenant: Tenant) -> dict[str, Any] | None:
+    for _tenant, kind, manifest in owned:
+        if kind == "Deployment" and manifest["metadata"]["namespace"] == tenant.namespace:
+            verdict = judge_deployment(manifest)
+            return {
+                "settled": verdict.ready,
+                "message": verdict.message,
+                "image": manifest["spec"]["template"]["spec"]["containers"][0]["image"],
+                "replicas": manifest["spec"].get("replicas", 1),
+                "available": manifest.get("status", {}).get("availableReplicas", 0),
+            }
+    return None
+
+
+def read(
+    api: Api, tenants: Sequence[Tenant], *, authority: Authority | None = None, with_data: bool = False
+) -> dict[str, Any]:
+    """What there is of each tenant. Contains the keys that sign service tokens: never to be shown."""
+    version = api.get("/version") or {}
+    groups = {group["name"] for group in (api.get("/apis") or {}).get("groups", [])}
+    present = [kind for kind in PRUNED if "." not in (group := _group(kind)) or group in groups]
+    owned = _owned(api, present)
+    data = _owned(api, DATA) if with_data else []
+    namespaces = _namespaces(api, tenants)
+    secrets = _secrets(api, tenants)
+    answer: dict[str, Any] = {}
+    for tenant in tenants:
+        mine = namespaces.get(tenant.namespace)
+        secret = secrets.get((tenant.namespace, SECRET), {})
+        certificate = secrets.get((tenant.namespace, tenant.tls_secret), {}).get("tls.crt")
+        answer[tenant.tenant] = {
+            "namespace_exists": mine is not None,
+            "namespace_owner": ((mine or {}).get("metadata", {}).get("labels") or {}).get(TENANT_LABEL),
+            "other_namespaces": sorted(
+                name
+                for name, manifest in namespaces.items()
+                if name != tenant.namespace
+                and (manifest["metadata"].get("labels") or {}).get(TENANT_LABEL) == tenant.tenant
+            ),
+            "objects": _references(owned, tenant),
+            "data": _references(data, tenant),
+            "deployment": _deployment(owned, tenant),
+            "secret_keys": sorted(secret),
+            "certificate": describe(certificate, authority, tenant.host) if certificate else None,
+            "jwt_secret": secret.get("jwt-secret", b"").decode(),
+        }
+    return {
+        "version": version.get("gitVersion", ""),
+        "kinds": sorted(present),
+        "tenants": answer,
+    }
+
+
+def _group(kind: str) -> str:
+    """The API group, for kinds that a cluster may lack; those of Kubernetes itself are everywhere."""
+    group = KINDS[kind].api_version.partition("/")[0]
+    return group if not group.endswith(".k8s.io") else ""
+
+
+def _references(owned: Sequence[tuple[str, str, Manifest]], tenant: Tenant) -> list[Manifest]:
+    """The tenant's objects in its own namespace; a label on something elsewhere makes nothing ours."""
+    return [
+        reference(kind, manifest)
+        for owner, kind, manifest in owned
+        if owner == tenant.tenant and manifest["metadata"]["namespace"] == tenant.namespace
+    ]

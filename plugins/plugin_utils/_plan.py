@@ -1,0 +1,194 @@
+# Copyright: The Sortie platform maintainers
+# Apache-2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""Decides, from what a cluster holds and what its tenants should be, what is to be done there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.parsing.convert_bool import boolean
+
+# What a tenant is to be: its public variables without prefix, and `tenant`, `mistakes`, `branding`,
+# `manifests`.
+Tenant = Mapping[str, Any]
+Manifest = Mapping[str, Any]
+# What is to be done on a cluster, as `tenant_plan` says.
+Plan = Mapping[str, Any]
+
+SECRET_KEYS = ("jwt-secret", "admin-password")
+
+
+def plain(value: Any) -> Any:
+    """A value without the marks that Ansible puts on what comes out of templates."""
+    for kind in (str, int, float):
+        if isinstance(value, kind) and not isinstance(value, bool):
+            return kind(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, Sequence):
+        return [plain(entry) for entry in value]
+    return value
+
+
+def kubectl(tenant: Tenant) -> str:
+    """The start of a command that looks at the tenant's cluster, with the kubectl of a cluster that the collection made."""
+    own = Path(tenant["kubeconfig"]).with_name("bin") / "kubectl"
+    context = f" --context {tenant['context']}" if tenant["context"] else ""
+    return f"{own if own.exists() else 'kubectl'} --kubeconfig {tenant['kubeconfig']}{context} --namespace {tenant['namespace']}"
+
+
+def identity(manifest: Manifest) -> tuple[str, str, str]:
+    metadata = manifest["metadata"]
+    return manifest["kind"], metadata.get("namespace", ""), metadata["name"]
+
+
+def _reference(manifest: Manifest) -> dict[str, Any]:
+    """As much of a manifest as it takes to name the object."""
+    metadata = manifest["metadata"]
+    kept = {name: metadata[name] for name in ("name", "namespace") if name in metadata}
+    return {"kind": manifest["kind"], "metadata": kept}
+
+
+def refuse(tenant: Tenant, found: Mapping[str, Any], kinds: Sequence[str]) -> str:
+    """Why the tenant must not be touched; empty if it may."""
+    namespace, owner = tenant["namespace"], found["namespace_owner"]
+    if found["other_namespaces"]:
+        there = found["other_namespaces"][0]
+        return (
+            f"it already lives in namespace {there}, with its data. "
+            f"Set sortie_namespace: {there} to keep it there, or remove it first with remove.yml"
+        )
+    if owner and owner != tenant["tenant"]:
+        return f"namespace {namespace} belongs to tenant {owner}. Set another sortie_namespace"
+    if found["namespace_exists"] and not owner and not boolean(tenant["adopt_namespace"]):
+        return (
+            f"namespace {namespace} exists and was not made by this collection. "
+            "Set another sortie_namespace, or sortie_adopt_namespace: true if it is meant for this tenant"
+        )
+    if boolean(tenant["service_monitor"]) and "ServiceMonitor" not in kinds:
+        return (
+            "the cluster knows no ServiceMonitor. Install the Prometheus operator, "
+            "or set sortie_service_monitor: false"
+        )
+    return _missing_secrets(tenant, found)
+
+
+def _missing_secrets(tenant: Tenant, found: Mapping[str, Any]) -> str:
+    needed = list(SECRET_KEYS) + (["database-dsn"] if tenant["database"] == "postgresql" else [])
+    missing = [key for key in needed if key not in found["secret_keys"]]
+    if tenant["secrets"] == "external" and missing:
+        return (
+            f"Secret sortie-secrets in namespace {tenant['namespace']} lacks {', '.join(missing)}. "
+            "Whatever keeps it (sortie_secrets: external) has to bring them first"
+        )
+    if tenant["tls"] == "provided" and not tenant["tls_certificate"] and not found["certificate"]:
+        return (
+            f"Secret {tenant['ingress_tls_secret']} in namespace {tenant['namespace']} has no certificate. "
+            "Make it, or set sortie_tls_certificate and sortie_tls_private_key"
+        )
+    return ""
+
+
+def needs_secrets(tenant: Tenant, found: Mapping[str, Any]) -> bool:
+    """Whether something about the tenant's Secrets may have to be written."""
+    missing = any(key not in found["secret_keys"] for key in SECRET_KEYS)
+    given = tenant["secrets"] == "vault" or (
+        tenant["database"] == "postgresql" and tenant["secrets"] != "external"
+    )
+    certificate = found["certificate"]
+    return (
+        not found["namespace_exists"]
+        or (missing and tenant["secrets"] != "external")
+        or given
+        or (tenant["tls"] == "self_signed" and (certificate is None or certificate["due"]))
+        or (tenant["tls"] == "provided" and bool(tenant["tls_certificate"]))
+    )
+
+
+def unreachable(tenant: Tenant, info: Mapping[str, Any]) -> str:
+    context = f", context {tenant['context']}" if tenant["context"] else ""
+    if info["no_kubeconfig"]:
+        return (
+            f"there is no kubeconfig {tenant['kubeconfig']}. "
+            "Run deploy.yml without --limit to make the cluster, or set sortie_kubeconfig"
+        )
+    return (
+        f"its cluster (kubeconfig {tenant['kubeconfig']}{context}) cannot be asked: {info['error']}. "
+        f"Look at it with: {kubectl(tenant)} get --raw /readyz"
+    )
+
+
+def tenants_by_cluster(tenants: Sequence[Tenant]) -> list[dict[str, Any]]:
+    """The names of the tenants of each cluster: (kubeconfig, context, tenants)."""
+    clusters: dict[tuple[str, str], list[str]] = {}
+    for tenant in tenants:
+        clusters.setdefault((tenant["kubeconfig"], tenant["context"]), []).append(tenant["tenant"])
+    return [
+        {"kubeconfig": kubeconfig, "context": context, "tenants": names}
+        for (kubeconfig, context), names in clusters.items()
+    ]
+
+
+def tenant_queries(tenants: Sequence[Tenant]) -> list[dict[str, str]]:
+    """What module `tenant_info` is asked."""
+    return [
+        {
+            "tenant": tenant["tenant"],
+            "namespace": tenant["namespace"],
+            "tls_secret": tenant["ingress_tls_secret"],
+            "host": tenant["ingress_host"],
+        }
+        for tenant in tenants
+    ]
+
+
+def tenant_plan(
+    tenants: Sequence[Tenant], info: Mapping[str, Any], check_mode: bool = False
+) -> dict[str, Any]:
+    """What is to be done on one cluster, without any secret and as small as a fact should be.
+
+    - `tenants`: the given ones, without their manifests
+    - `refused`: why a tenant must not be touched, by tenant
+    - `expected`: what check mode cannot try, in words, by tenant
+    - `secrets`: tenants whose Secrets may have to be written
+    - `objects`: names of what is applied, by tenant
+    - `unsettled`: tenants whose Deployment is not what was applied last
+    - `orphans`: the objects that are no longer rendered, by tenant
+    """
+    plan: dict[str, Any] = {
+        "tenants": [
+            {name: value for name, value in tenant.items() if name != "manifests"} for tenant in tenants
+        ],
+        "refused": {},
+        "expected": {},
+        "secrets": [],
+        "objects": {},
+        "unsettled": [],
+        "orphans": {},
+    }
+    for tenant in tenants:
+        name, manifests = tenant["tenant"], list(tenant["manifests"])
+        if info["error"]:
+            if check_mode and info["no_kubeconfig"]:
+                plan["expected"][name] = "its cluster would be made first"
+            else:
+                plan["refused"][name] = unreachable(tenant, info)
+            continue
+        found = info["tenants"][name]
+        if problem := refuse(tenant, found, info["kinds"]):
+            plan["refused"][name] = problem
+            continue
+        if needs_secrets(tenant, found):
+            plan["secrets"].append(name)
+        if check_mode and not found["namespace_exists"]:
+            # The API cannot try objects of a namespace that is not there, so only the namespace is tried.
+            plan["expected"][name] = f"{len(manifests)} objects would be made"
+            manifests = [manifest for manifest in manifests if manifest["kind"] == "Namespace"]
+        plan["objects"][name] = [_reference(manifest) for manifest in manifests]
+        if not (found["deployment"] or {}).get("settled"):
+            plan["unsettled"].append(name)
+        rendered = {identity(manifest) for manifest in tenant["manifests"]}
+        plan["orphans"][name] = [entry for entry in found["objects"] if identity(entry) not in rendered]
+    return plan

@@ -1,0 +1,150 @@
+"""Sign-in by an OpenID Connect provider."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from joserfc.jwk import RSAKey
+
+from .provider import CLIENT, SECRET, Provider
+from .server import PASSWORD, App, Reply, Starter, free_port
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    made = Provider()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def app(start: Starter, provider: Provider) -> App:
+    return start(**settings(provider))
+
+
+def settings(provider: Provider) -> dict[str, str]:
+    return {
+        "SORTIE_OIDC_ISSUER": provider.issuer,
+        "SORTIE_OIDC_CLIENT_ID": CLIENT,
+        "SORTIE_OIDC_CLIENT_SECRET": SECRET,
+        "SORTIE_OIDC_REDIRECT_URL": "http://sortie.example.org/api/auth/oidc/callback",
+    }
+
+
+class Browser:
+    """Follows the redirects and keeps the cookies."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.cookies: dict[str, str] = {}
+
+    def get(self, path: str) -> Reply:
+        sent = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        reply = self.app.call("GET", path, headers={"Cookie": sent} if sent else {})
+        for cookie in reply.cookies:
+            name, _, value = cookie.partition(";")[0].partition("=")
+            self.cookies[name] = value
+        return reply
+
+    def begin(self) -> str:
+        """The address that the provider sends the browser back to."""
+        begun = self.get("/api/auth/oidc/login")
+        assert begun.status == 303
+        address = urlsplit(begun.headers["location"])
+        connection = http.client.HTTPConnection(address.netloc)
+        connection.request("GET", f"{address.path}?{address.query}")
+        back = connection.getresponse().headers["Location"]
+        connection.close()
+        return back.removeprefix("http://sortie.example.org")
+
+    def sign_in(self) -> Reply:
+        return self.get(self.begin())
+
+
+def test_a_user_of_the_provider_signs_in_and_is_the_same_one_next_time(app: App) -> None:
+    assert app.get("/api/config").json["sso_enabled"] is True
+    browser = Browser(app)
+    done = browser.sign_in()
+    assert (done.status, done.headers["location"]) == (303, "/")
+    me = browser.get("/api/auth/me").json
+    assert (me["username"], me["name"], me["email"], me["roles"]) == ("jo", "Jo", "jo@example.org", ["user"])
+    again = Browser(app)
+    again.sign_in()
+    assert again.get("/api/auth/me").json["id"] == me["id"]
+    assert app.call("POST", "/api/auth/login", {"username": "jo", "password": ""}).status == 401
+
+
+def test_a_name_at_the_provider_is_nobodys_account_here(app: App, provider: Provider) -> None:
+    provider.user = {"sub": "s-2", "preferred_username": "admin", "email": "admin@example.org"}
+    browser = Browser(app)
+    browser.sign_in()
+    me = browser.get("/api/auth/me").json
+    assert me["username"].startswith("admin-")
+    assert me["roles"] == ["user"]
+    assert app.login("admin", PASSWORD)
+
+
+def test_another_browsers_attempt_is_refused(app: App) -> None:
+    address = Browser(app).begin()
+    assert app.get(address).error["code"] == "attempt_unknown"
+    other = Browser(app)
+    other.begin()
+    assert other.get(address).error["code"] == "attempt_unknown"
+
+
+def test_a_code_works_once(app: App) -> None:
+    browser = Browser(app)
+    address = browser.begin()
+    attempt = browser.cookies["sortie_oidc"]
+    assert browser.get(address).status == 303
+    browser.cookies["sortie_oidc"] = attempt
+    assert browser.get(address).status == 502
+
+
+def test_a_refusal_is_told(app: App) -> None:
+    browser = Browser(app)
+    state = parse_qs(urlsplit(browser.begin()).query)["state"][0]
+    reply = browser.get(f"/api/auth/oidc/callback?state={state}&error=access_denied")
+    assert reply.status == 403
+    assert "access_denied" in reply.error["message"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"nonce": "other"},
+        {"aud": "other"},
+        {"iss": "http://other"},
+        {"exp": int(time.time()) - 3600},
+        {"sub": None},
+    ],
+)
+def test_a_wrong_token_is_refused(start_sqlite: Starter, provider: Provider, wrong: dict[str, Any]) -> None:
+    app = start_sqlite(**settings(provider))
+    provider.wrong = wrong
+    browser = Browser(app)
+    assert browser.sign_in().status == 502
+    assert "sortie_session" not in browser.cookies
+
+
+def test_a_token_signed_by_another_key_is_refused(start_sqlite: Starter, provider: Provider) -> None:
+    app = start_sqlite(**settings(provider))
+    provider.signing_key = RSAKey.generate_key(2048, {"kid": "k1"})
+    assert Browser(app).sign_in().status == 502
+
+
+def test_a_provider_that_is_away_is_told_and_the_rest_works(
+    start_sqlite: Starter, provider: Provider
+) -> None:
+    app = start_sqlite(**settings(provider) | {"SORTIE_OIDC_ISSUER": f"http://127.0.0.1:{free_port()}"})
+    assert app.get("/api/auth/oidc/login").error["code"] == "identity_provider"
+    assert app.login()
+
+
+def test_without_a_provider_there_is_nothing(shared: App) -> None:
+    assert shared.get("/api/auth/oidc/login").status == 404

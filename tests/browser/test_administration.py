@@ -1,0 +1,116 @@
+"""What administrators and authors do on their pages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from app.server import eventually
+from selenium.webdriver.common.keys import Keys
+
+from .conftest import Page
+
+
+def panel(page: Page, name: str) -> None:
+    page.open(f"/admin#{name}")
+    page.driver.refresh()
+    page.one("#panel h2")
+
+
+def test_an_application_is_added_changed_and_removed(own: Page) -> None:
+    own.sign_in()
+    panel(own, "apps")
+    own.click(".toolbar .primary")
+    own.fill("#field-name", "Calendar")
+    own.fill("#field-url", "javascript:alert(1)")
+    own.click("#editor [type=submit]")
+    assert "url" in own.one("#editor .problem").text
+    assert own.one("#field-url").get_attribute("aria-invalid") == "true"
+    own.fill("#field-url", "https://calendar.example.org")
+    own.fill("#field-category", "Office")
+    own.click("#editor [type=submit]")
+    eventually(lambda: "Calendar" in own.texts("tbody th"))
+    own.fill(".toolbar input", "calendar")
+    eventually(lambda: own.texts("tbody th") == ["Calendar"])
+    own.shoot("admin-filter")
+    own.click('[aria-label="Change Calendar"]')
+    own.fill("#field-name", "Diary")
+    own.press(Keys.ENTER)
+    own.fill(".toolbar input", "")
+    own.press(Keys.BACKSPACE)
+    eventually(lambda: "Diary" in own.texts("tbody th"))
+    own.open("/")
+    assert "Diary" in own.texts('[data-group="Office"] .name')
+    panel(own, "apps")
+    own.click('[aria-label="Remove Diary"]')
+    own.click('#question [data-answer="yes"]')
+    eventually(lambda: "Diary" not in own.texts("tbody th"))
+
+
+def test_a_user_is_added_and_sees_what_the_category_allows(own: Page) -> None:
+    own.sign_in()
+    panel(own, "users")
+    own.click(".toolbar .primary")
+    own.fill("#field-username", "ann")
+    own.fill("#field-password", "correct horse battery")
+    own.click('#field-roles [value="app-author"]')
+    own.click("#editor [type=submit]")
+    eventually(lambda: "ann" in own.texts("tbody th"))
+    own.driver.delete_all_cookies()
+    own.sign_in("ann")
+    own.open("/admin")
+    assert own.texts(".tabs a") == ["Applications"]
+    eventually(lambda: "Forge" in own.texts("tbody th"))
+    assert "Secrets" not in own.texts("tbody th")
+
+
+def test_a_catalogue_is_tried_and_imported(own: Page, tmp_path: Path) -> None:
+    own.sign_in()
+    panel(own, "transfer")
+    file = tmp_path / "catalogue.json"
+    entry = {"id": "new", "name": "Newcomer", "url": "https://new.example.org", "category": "New"}
+    file.write_text(json.dumps([entry]))
+    own.one("#import-file").send_keys(str(file))
+    own.click("#panel .row .plain")
+    eventually(lambda: "1 created: new" in own.one("#panel [role=status]").text)
+    assert own.app.get("/api/apps/new").status == 404
+    own.click("#panel .row .primary")
+    eventually(lambda: own.app.get("/api/apps/new").status == 200)
+    file.write_text("[{}]")
+    own.one("#import-file").send_keys(str(file))
+    own.click("#panel .row .primary")
+    eventually(
+        lambda: (
+            "applications" in own.one("#panel .problem").text or "missing" in own.one("#panel .problem").text
+        )
+    )
+
+
+def test_the_branding_is_changed_and_seen_at_once(own: Page) -> None:
+    own.sign_in()
+    panel(own, "branding")
+    own.fill("#field-tenant_name", "Globex")
+    own.driver.execute_script(
+        "const field = document.querySelector('#field-primary_color'); field.value = '#ffe066';"
+    )
+    own.click("#panel [type=submit]")
+    eventually(lambda: own.driver.title.endswith("Globex"))
+    own.open("/")
+    assert own.driver.title == "Globex"
+    bar = own.one(".bar")
+    assert bar.value_of_css_property("background-color") == "rgba(255, 224, 102, 1)"
+    assert bar.value_of_css_property("color") == "rgba(0, 0, 0, 1)"
+
+
+def test_the_audit_log_can_be_filtered(own: Page) -> None:
+    own.sign_in()
+    panel(own, "audit")
+    eventually(lambda: len(own.all("tbody tr")) >= 3)
+    own.one(".toolbar label:nth-of-type(2) select").send_keys("IMPORT_CATALOG")
+    eventually(lambda: len(own.all("tbody tr")) == 1)
+
+
+def test_those_who_may_not_are_sent_to_sign_in(page: Page) -> None:
+    page.open("/admin")
+    eventually(lambda: page.all("#sign-in"))
+    assert page.driver.current_url.endswith("/#sign-in")

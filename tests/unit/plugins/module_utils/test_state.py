@@ -1,0 +1,117 @@
+"""What a cluster holds of tenants is told completely, and with few requests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.sortie.platform.plugins.module_utils._state import Tenant, read
+from ansible_collections.sortie.platform.tests.unit.plugins.fakes import GROUPS, FakeApi, encoded
+
+OWNED = {"app.kubernetes.io/managed-by": "sortie.platform", "sortie.platform/tenant": "acme"}
+ACME = Tenant("acme", "sortie-acme", host="acme.example.com")
+
+
+def manifest(name: str, namespace: str = "sortie-acme", **labels: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": namespace, "labels": labels}}
+
+
+def namespace(api: FakeApi, name: str, **labels: str) -> None:
+    api.put(f"/api/v1/namespaces/{name}", {"metadata": {"name": name, "labels": labels}})
+
+
+def acme(api: FakeApi, **arguments: Any) -> dict[str, Any]:
+    found: dict[str, Any] = read(api, [ACME], **arguments)["tenants"]["acme"]
+    return found
+
+
+def test_a_tenant_that_is_not_there() -> None:
+    found = acme(FakeApi())
+    assert found["namespace_exists"] is False
+    assert found["deployment"] is None
+    assert found["certificate"] is None
+    assert found["objects"] == []
+
+
+def test_objects_with_the_labels_are_the_tenants() -> None:
+    api = FakeApi()
+    api.put("/api/v1/namespaces/sortie-acme/configmaps/mine", manifest("mine", **OWNED))
+    api.put("/api/v1/namespaces/sortie-acme/configmaps/theirs", manifest("theirs", app="sortie"))
+    api.put("/api/v1/namespaces/other/configmaps/copied", manifest("copied", "other", **OWNED))
+    assert [entry["metadata"]["name"] for entry in acme(api)["objects"]] == ["mine"]
+
+
+def test_volumes_and_secrets_are_listed_only_as_data() -> None:
+    api = FakeApi()
+    path = "/api/v1/namespaces/sortie-acme/persistentvolumeclaims/sortie-data"
+    api.put(path, manifest("sortie-data", **OWNED))
+    assert acme(api)["objects"] == []
+    assert [entry["kind"] for entry in acme(api, with_data=True)["data"]] == ["PersistentVolumeClaim"]
+
+
+def test_whose_a_namespace_is() -> None:
+    api = FakeApi()
+    namespace(api, "sortie-acme", **{"sortie.platform/tenant": "globex"})
+    assert acme(api)["namespace_owner"] == "globex"
+
+
+def test_a_namespace_without_the_label_has_no_owner() -> None:
+    api = FakeApi()
+    namespace(api, "sortie-acme")
+    found = acme(api)
+    assert (found["namespace_exists"], found["namespace_owner"]) == (True, None)
+
+
+def test_other_namespaces_of_a_tenant_are_found() -> None:
+    api = FakeApi()
+    namespace(api, "sortie", **{"sortie.platform/tenant": "acme"})
+    assert acme(api)["other_namespaces"] == ["sortie"]
+
+
+def test_keys_of_the_secret_are_told() -> None:
+    api = FakeApi()
+    secret = {**manifest("sortie-secrets"), "data": encoded({"jwt-secret": "key", "admin-password": "word"})}
+    api.put("/api/v1/namespaces/sortie-acme/secrets/sortie-secrets", secret)
+    found = acme(api)
+    assert found["secret_keys"] == ["admin-password", "jwt-secret"]
+    assert found["jwt_secret"] == "key"
+
+
+def test_secrets_of_other_names_are_not_read() -> None:
+    api = FakeApi()
+    acme(api)
+    assert ("GET", "/api/v1/secrets") in api.requests
+    assert not [path for _method, path in api.requests if path.endswith("secrets/other")]
+
+
+def test_a_deployment_tells_its_image_and_whether_it_is_settled() -> None:
+    api = FakeApi()
+    deployment = {
+        **manifest("sortie", **OWNED),
+        "spec": {"replicas": 1, "template": {"spec": {"containers": [{"image": "sortie:1"}]}}},
+        "status": {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1},
+    }
+    deployment["metadata"]["generation"] = 1
+    api.put("/apis/apps/v1/namespaces/sortie-acme/deployments/sortie", deployment)
+    expected = {"settled": True, "message": "", "image": "sortie:1", "replicas": 1, "available": 1}
+    assert acme(api)["deployment"] == expected
+
+
+def test_kinds_that_the_cluster_lacks_are_not_asked_for() -> None:
+    api = FakeApi()
+    found = read(api, [ACME])
+    assert "ServiceMonitor" not in found["kinds"]
+    assert not [path for _method, path in api.requests if "servicemonitors" in path]
+    with_operator = FakeApi((*GROUPS, "monitoring.coreos.com"))
+    assert "ServiceMonitor" in read(with_operator, [ACME])["kinds"]
+
+
+def test_a_hundred_tenants_that_are_there_take_as_many_requests_as_one() -> None:
+    def requests(number: int) -> int:
+        api = FakeApi()
+        tenants = [Tenant(f"t{one}", f"sortie-t{one}") for one in range(number)]
+        for tenant in tenants:
+            namespace(api, tenant.namespace, **{"sortie.platform/tenant": tenant.tenant})
+        read(api, tenants)
+        return len(api.requests)
+
+    assert requests(100) == requests(1)

@@ -1,0 +1,181 @@
+"""What is done on a cluster follows from what it holds, and nothing of someone else is ever touched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.sortie.platform.plugins.plugin_utils._plan import (
+    needs_secrets,
+    tenant_plan,
+    tenant_queries,
+    tenants_by_cluster,
+)
+from ansible_collections.sortie.platform.tests.unit.plugins.tenants import absent, found, info, tenant
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----"
+DSN = "postgresql://sortie:word@db/sortie"
+
+
+def refusal(there: dict[str, Any], **given: Any) -> str:
+    plan = tenant_plan([tenant(**given)], info(acme=there))
+    return str(plan["refused"].get("acme", ""))
+
+
+def test_tenants_are_told_apart_by_kubeconfig_and_context() -> None:
+    tenants = [tenant("a"), tenant("b", context="two"), tenant("c"), tenant("d", kubeconfig="/other")]
+    clusters = tenants_by_cluster(tenants)
+    assert [cluster["tenants"] for cluster in clusters] == [
+        ["a", "c"],
+        ["b"],
+        ["d"],
+    ]
+    assert [(cluster["kubeconfig"], cluster["context"]) for cluster in clusters] == [
+        ("/cluster/kubeconfig", ""),
+        ("/cluster/kubeconfig", "two"),
+        ("/other", ""),
+    ]
+
+
+def test_a_cluster_is_asked_for_tenants_by_their_names() -> None:
+    assert tenant_queries([tenant()]) == [
+        {"tenant": "acme", "namespace": "sortie-acme", "tls_secret": "sortie-tls", "host": "acme.example.com"}
+    ]
+
+
+def test_a_settled_tenant_has_its_manifests_applied_and_nothing_else() -> None:
+    plan = tenant_plan([tenant()], info(acme=found()))
+    assert [one["kind"] for one in plan["objects"]["acme"]] == ["Namespace", "ConfigMap", "Deployment"]
+    assert (plan["refused"], plan["secrets"], plan["unsettled"], plan["orphans"]) == (
+        {},
+        [],
+        [],
+        {"acme": []},
+    )
+
+
+def test_a_tenant_that_is_not_there_gets_secrets_and_is_waited_for() -> None:
+    plan = tenant_plan([tenant()], info(acme=absent()))
+    assert (plan["secrets"], plan["unsettled"]) == (["acme"], ["acme"])
+
+
+def test_a_deployment_that_an_earlier_run_left_unfinished_is_waited_for() -> None:
+    unfinished = {"settled": False, "message": "", "image": "", "replicas": 1, "available": 0}
+    assert tenant_plan([tenant()], info(acme=found(deployment=unfinished)))["unsettled"] == ["acme"]
+
+
+def test_objects_that_are_no_longer_rendered_are_removed() -> None:
+    def entry(kind: str, name: str) -> dict[str, Any]:
+        return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": "sortie-acme"}}
+
+    objects = [entry("ConfigMap", "sortie-config"), entry("Service", "sortie-lb")]
+    assert tenant_plan([tenant()], info(acme=found(objects=objects)))["orphans"]["acme"] == [objects[1]]
+
+
+def test_a_namespace_of_another_tenant_is_refused() -> None:
+    assert refusal(found(namespace_owner="globex")) == (
+        "namespace sortie-acme belongs to tenant globex. Set another sortie_namespace"
+    )
+
+
+def test_a_namespace_that_is_not_ours_is_refused() -> None:
+    assert refusal(found(namespace_owner=None)) == (
+        "namespace sortie-acme exists and was not made by this collection. Set another sortie_namespace, "
+        "or sortie_adopt_namespace: true if it is meant for this tenant"
+    )
+
+
+def test_a_namespace_that_is_not_ours_is_taken_when_told_so() -> None:
+    assert refusal(found(namespace_owner=None), adopt_namespace=True) == ""
+
+
+def test_a_namespace_of_another_tenant_is_refused_even_then() -> None:
+    assert "belongs to tenant globex" in refusal(found(namespace_owner="globex"), adopt_namespace=True)
+
+
+def test_a_tenant_that_lives_elsewhere_is_not_made_a_second_time() -> None:
+    assert refusal({**absent(), "other_namespaces": ["sortie"]}) == (
+        "it already lives in namespace sortie, with its data. Set sortie_namespace: sortie to keep it there, "
+        "or remove it first with remove.yml"
+    )
+
+
+def test_a_service_monitor_needs_the_operator() -> None:
+    assert refusal(found(), service_monitor=True) == (
+        "the cluster knows no ServiceMonitor. Install the Prometheus operator, "
+        "or set sortie_service_monitor: false"
+    )
+
+
+def test_external_secrets_must_be_there_first() -> None:
+    assert refusal(found(secret_keys=["jwt-secret"]), secrets="external") == (
+        "Secret sortie-secrets in namespace sortie-acme lacks admin-password. "
+        "Whatever keeps it (sortie_secrets: external) has to bring them first"
+    )
+
+
+def test_an_external_dsn_must_be_there_first() -> None:
+    assert "lacks database-dsn" in refusal(found(), secrets="external", database="postgresql")
+
+
+def test_a_provided_certificate_must_come_from_somewhere() -> None:
+    assert refusal(found(certificate=None), tls="provided") == (
+        "Secret sortie-tls in namespace sortie-acme has no certificate. "
+        "Make it, or set sortie_tls_certificate and sortie_tls_private_key"
+    )
+
+
+def test_a_kubeconfig_that_does_not_exist_is_told() -> None:
+    plan = tenant_plan([tenant()], {"error": "there is none", "no_kubeconfig": True, "tenants": {}})
+    assert plan["refused"]["acme"] == (
+        "there is no kubeconfig /cluster/kubeconfig. Run deploy.yml without --limit to make the cluster, "
+        "or set sortie_kubeconfig"
+    )
+
+
+def test_a_cluster_that_cannot_be_reached_is_told_with_a_command_that_looks_at_it() -> None:
+    failed = {"error": "https://api does not answer", "no_kubeconfig": False, "tenants": {}}
+    assert tenant_plan([tenant(context="two")], failed)["refused"]["acme"] == (
+        "its cluster (kubeconfig /cluster/kubeconfig, context two) cannot be asked: https://api does not answer. "
+        "Look at it with: kubectl --kubeconfig /cluster/kubeconfig --context two --namespace sortie-acme "
+        "get --raw /readyz"
+    )
+
+
+def test_in_check_mode_a_cluster_that_would_be_made_is_no_mistake() -> None:
+    there_is_none = {"error": "there is none", "no_kubeconfig": True, "tenants": {}}
+    plan = tenant_plan([tenant()], there_is_none, check_mode=True)
+    assert (plan["refused"], plan["expected"]) == ({}, {"acme": "its cluster would be made first"})
+
+
+def test_in_check_mode_only_the_namespace_of_a_new_tenant_can_be_tried() -> None:
+    plan = tenant_plan([tenant()], info(acme=absent()), check_mode=True)
+    assert [one["kind"] for one in plan["objects"]["acme"]] == ["Namespace"]
+    assert plan["expected"]["acme"] == "3 objects would be made"
+
+
+def test_one_that_is_refused_stops_no_other() -> None:
+    plan = tenant_plan([tenant(), tenant("globex")], info(acme=found(namespace_owner="x"), globex=absent()))
+    assert (list(plan["refused"]), list(plan["objects"])) == (["acme"], ["globex"])
+
+
+@pytest.mark.parametrize(
+    ("there", "given", "needed"),
+    [
+        (found(), {}, False),
+        (found(secret_keys=["jwt-secret"]), {}, True),
+        (found(secret_keys=[]), {"secrets": "external"}, False),
+        (found(), {"secrets": "vault"}, True),
+        (found(), {"database": "postgresql", "database_dsn": DSN}, True),
+        (found(), {"tls": "self_signed"}, False),
+        (found(certificate=None), {"tls": "self_signed"}, True),
+        (found(certificate={"not_after": "", "due": True}), {"tls": "self_signed"}, True),
+        (found(certificate={"not_after": "", "due": True}), {"tls": "cert_manager"}, False),
+        (found(), {"tls": "provided", "tls_certificate": CERTIFICATE}, True),
+    ],
+)
+def test_secrets_are_written_only_where_something_may_be_missing(
+    there: dict[str, Any], given: dict[str, Any], needed: bool
+) -> None:
+    assert needs_secrets(tenant(**given), there) is needed

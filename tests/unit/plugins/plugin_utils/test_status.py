@@ -1,0 +1,109 @@
+"""The status of tenants is told in a table or as JSON, and what is not well is named."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ansible_collections.sortie.platform.plugins.plugin_utils._status import (
+    status_failure,
+    status_text,
+    tenant_endpoints,
+    tenant_statuses,
+    version,
+)
+from ansible_collections.sortie.platform.tests.unit.plugins.tenants import absent, found, info, tenant
+
+WELL = {"healthy": True, "message": "", "milliseconds": 12}
+
+
+def status(there: dict[str, Any], answer: dict[str, Any] | None = None) -> dict[str, Any]:
+    health = {"tenants": {"acme": answer or WELL}}
+    return tenant_statuses([tenant()], info(acme=there), health)[0]
+
+
+def test_a_tenant_that_runs_and_answers_is_well() -> None:
+    assert status(found()) == {
+        "tenant": "acme",
+        "url": "https://acme.example.com",
+        "version": "1",
+        "health": "well",
+        "problem": "",
+        "database": "sqlite",
+        "pods": "1/1",
+        "certificate": "2027-01-01",
+        "image": "sortie:1",
+        "milliseconds": 12,
+    }
+
+
+@pytest.mark.parametrize(
+    ("there", "answer", "problem"),
+    [
+        (absent(), WELL, "not deployed"),
+        (found(namespace_owner="globex"), WELL, "not deployed"),
+        (found(deployment=None), WELL, "its Deployment does not exist"),
+        (found(), {**WELL, "healthy": False, "message": "answered 503"}, "answered 503"),
+        (
+            found(
+                deployment={
+                    "settled": False,
+                    "message": "old pods",
+                    "image": "a",
+                    "replicas": 1,
+                    "available": 1,
+                }
+            ),
+            WELL,
+            "old pods",
+        ),
+    ],
+)
+def test_what_is_the_matter_is_told(there: dict[str, Any], answer: dict[str, Any], problem: str) -> None:
+    found_status = status(there, answer)
+    assert (found_status["health"], found_status["problem"]) == ("not well", problem)
+    assert status_failure([found_status]) == f"Not every tenant is well.\nacme: {problem}"
+
+
+def test_a_cluster_that_does_not_answer_is_told() -> None:
+    failed = {"error": "it does not answer", "no_kubeconfig": False, "tenants": {}}
+    answer = {"tenants": {"acme": {**WELL, "healthy": False, "message": "x"}}}
+    assert "it does not answer" in tenant_statuses([tenant()], failed, answer)[0]["problem"]
+
+
+@pytest.mark.parametrize(
+    ("image", "told"),
+    [
+        ("registry:5000/sortie:1.2", "1.2"),
+        ("registry:5000/sortie:1.2@sha256:" + "a" * 64, "1.2"),
+        ("registry:5000/sortie@sha256:" + "a" * 64, "a" * 12),
+        ("registry:5000/sortie", "latest"),
+    ],
+)
+def test_a_version_is_the_tag_or_the_beginning_of_the_digest(image: str, told: str) -> None:
+    assert version({"image": image}) == told
+
+
+def test_json_holds_every_field() -> None:
+    statuses = [status(found())]
+    assert json.loads(status_text(statuses, "json")) == statuses
+
+
+def test_a_table_names_the_columns() -> None:
+    head, row = status_text([status(found())]).splitlines()
+    assert head.split() == ["TENANT", "URL", "VERSION", "HEALTH", "DATABASE", "PODS", "CERTIFICATE"]
+    assert row.split() == ["acme", "https://acme.example.com", "1", "well", "sqlite", "1/1", "2027-01-01"]
+
+
+def test_a_tenant_is_asked_where_its_ingress_is() -> None:
+    endpoint = tenant_endpoints([tenant(ingress_port=8443, ingress_address="127.0.0.1", tls="self_signed")])[
+        0
+    ]
+    assert (endpoint["host"], endpoint["port"], endpoint["address"], endpoint["tls"]) == (
+        "acme.example.com",
+        8443,
+        "127.0.0.1",
+        True,
+    )

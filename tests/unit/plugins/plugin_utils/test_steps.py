@@ -1,0 +1,207 @@
+"""Each step is given what the ones before left in order, and each result is told to its own tenant."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ansible_collections.sortie.platform.plugins.plugin_utils._differences import tenant_differences
+from ansible_collections.sortie.platform.plugins.plugin_utils._plan import Plan, tenant_plan
+from ansible_collections.sortie.platform.plugins.plugin_utils._steps import (
+    changes,
+    problems,
+    tenant_catalogs,
+    tenant_manifests,
+    tenant_orphans,
+    tenant_secrets,
+    tenant_workloads,
+)
+from ansible_collections.sortie.platform.tests.unit.plugins.tenants import absent, found, info, tenant
+
+ORPHAN = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "sortie-lb", "namespace": "sortie-acme"},
+}
+
+
+TENANTS = [tenant("acme"), tenant("globex")]
+
+
+def plan(**there: Any) -> Plan:
+    """A plan for acme and globex, both deployed unless said otherwise."""
+    states = {"acme": found(), "globex": found(namespace_owner="globex")} | there
+    return tenant_plan(TENANTS, info(**states))
+
+
+def entry(changed: bool = False, error: str = "", **more: Any) -> dict[str, Any]:
+    return {"changed": changed, **({"error": {"msg": error}} if error else {}), **more}
+
+
+def applied(*entries: dict[str, Any]) -> dict[str, Any]:
+    """What module tenant_objects answers; for the objects that are not given, that nothing changed."""
+    return {"results": [*entries, *[entry()] * (6 - len(entries))]}
+
+
+def names(manifests: list[Any]) -> list[str]:
+    return [f"{one['kind']} {one['metadata'].get('namespace', one['metadata']['name'])}" for one in manifests]
+
+
+def test_the_manifests_of_all_tenants_are_applied_together() -> None:
+    assert len(tenant_manifests(plan(), {}, TENANTS)) == 6
+
+
+def test_a_tenant_whose_secrets_failed_is_left_out() -> None:
+    secrets = {"tenants": {"acme": {"changed": [], "error": "forbidden"}}}
+    assert {name.split()[1] for name in names(tenant_manifests(plan(), {"secrets": secrets}, TENANTS))} == {
+        "sortie-globex"
+    }
+
+
+def test_a_tenant_that_is_refused_is_left_out() -> None:
+    assert len(tenant_manifests(plan(acme=found(namespace_owner="x")), {}, TENANTS)) == 3
+
+
+def test_a_step_that_was_skipped_says_nothing() -> None:
+    steps = {"secrets": {"skipped": True}, "apply": {"skipped": True, "changed": False}}
+    assert problems(plan(), steps) == {}
+    assert changes(plan(), steps) == {"acme": [], "globex": []}
+
+
+def test_an_object_that_is_refused_is_told_of_its_own_tenant_in_the_servers_words() -> None:
+    body = json.dumps({"kind": "Status", "message": "quota exceeded"})
+    refused = entry(error=f"Failed to apply object: b'{body}'")
+    assert problems(plan(), {"apply": applied(entry(), refused)}) == {
+        "acme": "ConfigMap sortie-config: quota exceeded"
+    }
+
+
+def test_a_call_that_failed_as_a_whole_is_told_of_every_tenant() -> None:
+    failed = {"failed": True, "msg": "the server does not answer"}
+    assert set(problems(plan(), {"apply": failed})) == {"acme", "globex"}
+
+
+def test_orphans_are_removed_only_where_all_was_applied() -> None:
+    with_orphan = plan(acme=found(objects=[ORPHAN]))
+    assert tenant_orphans(with_orphan, {"apply": applied()}) == [ORPHAN]
+    assert tenant_orphans(with_orphan, {"apply": applied(entry(error="no"))}) == []
+
+
+def test_a_single_object_is_answered_without_a_list() -> None:
+    with_orphan = plan(acme=found(objects=[ORPHAN]))
+    steps = {"apply": applied(), "prune": {"changed": True, "result": {}, "method": "delete"}}
+    assert changes(with_orphan, steps)["acme"] == ["Service sortie-lb removed"]
+
+
+def test_only_deployments_that_changed_are_waited_for() -> None:
+    steps = {"apply": applied(entry(), entry(changed=True), entry(), entry(), entry(), entry(changed=True))}
+    assert tenant_workloads(plan(), steps) == [
+        {"tenant": "globex", "namespace": "sortie-globex", "name": "sortie", "timeout": 180}
+    ]
+
+
+def test_nothing_is_waited_for_in_an_unchanged_run() -> None:
+    assert tenant_workloads(plan(), {"apply": applied()}) == []
+
+
+def test_what_an_earlier_run_left_unsettled_is_waited_for() -> None:
+    unsettled = plan(acme=found(deployment=None))
+    assert [one["tenant"] for one in tenant_workloads(unsettled, {"apply": applied()})] == ["acme"]
+
+
+def test_the_reason_of_a_pod_is_told_with_its_log() -> None:
+    rollout = {"failures": {"acme": "pod sortie-1 crashed"}, "logs": {"acme": ["no space left"]}}
+    assert problems(plan(), {"apply": applied(), "rollout": rollout})["acme"] == (
+        "pod sortie-1 crashed\n  log: no space left"
+    )
+
+
+def test_a_tenant_that_does_not_run_is_not_verified() -> None:
+    steps = {"info": info(acme=found(), globex=found()), "rollout": {"failures": {"acme": "crashed"}}}
+    assert [one["tenant"] for one in tenant_catalogs(plan(), steps)] == ["globex"]
+
+
+def test_the_key_of_a_new_tenant_comes_from_what_was_just_made() -> None:
+    steps = {
+        "info": info(acme=absent(), globex=found()),
+        "secrets": {"tenants": {"acme": {"changed": [], "error": "", "jwt_secret": "new-key"}}},
+    }
+    keys = {one["tenant"]: one["jwt_secret"] for one in tenant_catalogs(plan(), steps)}
+    assert keys == {"acme": "new-key", "globex": "signing-key"}
+
+
+def test_in_check_mode_only_what_already_runs_is_asked() -> None:
+    steps = {"info": info(acme=absent(), globex=found())}
+    asked = tenant_catalogs(plan(acme=absent()), steps, check_mode=True)
+    assert [one["tenant"] for one in asked] == ["globex"]
+
+
+def test_a_catalogue_that_was_refused_is_told() -> None:
+    assert problems(plan(), {"catalog": {"failures": {"globex": "answered 400"}}}) == {
+        "globex": "answered 400"
+    }
+
+
+def test_changes_of_all_steps_are_told_in_order() -> None:
+    steps = {
+        "secrets": {"tenants": {"acme": {"changed": ["Secret sortie-secrets: jwt-secret"], "error": ""}}},
+        "apply": applied(entry(), entry(changed=True)),
+        "catalog": {"changes": {"acme": ["application wiki created"]}},
+    }
+    assert changes(plan(), steps)["acme"] == [
+        "Secret sortie-secrets: jwt-secret",
+        "ConfigMap sortie-config",
+        "application wiki created",
+    ]
+
+
+def test_differences_are_shown_as_text_without_what_the_server_counts() -> None:
+    diff = {
+        "before": {"metadata": {"generation": 1}, "data": {"a": "old", "b": "same"}},
+        "after": {"metadata": {"generation": 2}, "data": {"a": "new", "b": "same"}},
+    }
+    steps = {"apply": applied(entry(), entry(changed=True, diff=diff))}
+    assert tenant_differences(plan(), steps).splitlines() == [
+        "--- before  acme: ConfigMap sortie-config",
+        "+++ after   acme: ConfigMap sortie-config",
+        "@@ -1,3 +1,3 @@",
+        " data:",
+        "-  a: old",
+        "+  a: new",
+        "   b: same",
+    ]
+
+
+def test_secrets_are_generated_by_default() -> None:
+    wanted = tenant_secrets(plan(acme=absent()), {"acme": {"sortie_tenant": tenant()}})
+    assert [one["tenant"] for one in wanted] == ["acme"]
+    assert wanted[0]["generate"] == ["jwt-secret", "admin-password"]
+    assert wanted[0]["values"] == {}
+    assert wanted[0]["namespace"]["kind"] == "Namespace"
+
+
+def test_secrets_of_a_vault_are_read_from_the_hosts_variables() -> None:
+    vault = tenant_plan(
+        [tenant(secrets="vault", jwt_secret="k" * 32, admin_password="p" * 12)], info(acme=absent())
+    )
+    variables = {
+        "acme": {"sortie_tenant": tenant(), "sortie_jwt_secret": "k" * 32, "sortie_admin_password": "p" * 12}
+    }
+    wanted = tenant_secrets(vault, variables)[0]
+    assert (wanted["generate"], wanted["values"]) == (
+        [],
+        {"jwt-secret": "k" * 32, "admin-password": "p" * 12},
+    )
+
+
+def test_a_dsn_is_written_beside_generated_secrets() -> None:
+    dsn = "postgresql://sortie:word@db/sortie"
+    postgresql = tenant_plan([tenant(database="postgresql", database_dsn=dsn)], info(acme=absent()))
+    wanted = tenant_secrets(postgresql, {"acme": {"sortie_tenant": tenant(), "sortie_database_dsn": dsn}})[0]
+    assert wanted["values"] == {"database-dsn": dsn}
+
+
+def test_a_plan_holds_no_secret() -> None:
+    dsn = "postgresql://sortie:hush@db/sortie"
+    one = tenant(database="postgresql", database_dsn=dsn, jwt_secret="hush", tls_private_key="hush")
+    assert "hush" not in str(tenant_plan([one], info(acme=found(jwt_secret="hush"))))
