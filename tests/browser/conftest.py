@@ -72,12 +72,17 @@ class Page:
         return element
 
     def texts(self, selector: str) -> list[str]:
-        """The texts of the elements that are shown, at one moment."""
+        """The texts of the elements that are shown, at one moment.
+
+        Cards have `content-visibility: auto`: a new one has no text before the browser has drawn it, so two frames are
+        waited for.
+        """
         script = (
-            "return [...document.querySelectorAll(arguments[0])]"
-            ".filter((one) => one.checkVisibility()).map((one) => one.innerText.trim())"
+            "const done = arguments[arguments.length - 1], selector = arguments[0];"
+            "requestAnimationFrame(() => requestAnimationFrame(() => done([...document.querySelectorAll(selector)]"
+            ".filter((one) => one.checkVisibility()).map((one) => one.innerText.trim()))));"
         )
-        found: list[str] = self.driver.execute_script(script, selector)
+        found: list[str] = self.driver.execute_async_script(script, selector)
         return found
 
     def click(self, selector: str) -> None:
