@@ -15,11 +15,17 @@ from ansible_collections.sortie.platform.plugins.module_utils._exec import (
     run,
 )
 
-_ASK = (
-    "import sys, urllib.request; "
-    "urllib.request.urlopen('http://127.0.0.1:8080/readyz', timeout=10).read(); "
-    "sys.stdout.buffer.write(urllib.request.urlopen('http://127.0.0.1:8080/api/apps', timeout=10).read())"
-)
+_ASK = """
+import http.client, sys
+connection = http.client.HTTPConnection("127.0.0.1", 8080, timeout=10)
+for path in ("/readyz", "/api/apps"):
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    body = answer.read()
+    if answer.status != 200:
+        sys.exit(f"{path} answers {answer.status}: {body[:300].decode(errors='replace')}")
+sys.stdout.buffer.write(body)
+"""
 
 
 def served_applications(api: StreamApi, container: Container) -> list[dict[str, Any]]:
