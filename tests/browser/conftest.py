@@ -59,7 +59,13 @@ class Page:
 
     def open(self, path: str = "/") -> None:
         self.driver.get(f"http://127.0.0.1:{self.app.port}{path}")
+        self.loaded()
+
+    def loaded(self) -> None:
         eventually(lambda: self.driver.execute_script("return document.readyState") == "complete")
+
+    def gone(self, selector: str) -> None:
+        eventually(lambda: not self.all(selector))
 
     def all(self, selector: str) -> list[WebElement]:
         """The elements that are shown, found at one moment."""
@@ -74,15 +80,13 @@ class Page:
     def texts(self, selector: str) -> list[str]:
         """The texts of the elements that are shown, at one moment.
 
-        Cards have `content-visibility: auto`: a new one has no text before the browser has drawn it, so two frames are
-        waited for.
+        Not their innerText: it is empty until the next frame in a card that was just made (content-visibility: auto).
         """
         script = (
-            "const done = arguments[arguments.length - 1], selector = arguments[0];"
-            "requestAnimationFrame(() => requestAnimationFrame(() => done([...document.querySelectorAll(selector)]"
-            ".filter((one) => one.checkVisibility()).map((one) => one.innerText.trim()))));"
+            "return [...document.querySelectorAll(arguments[0])]"
+            ".filter((one) => one.checkVisibility()).map((one) => one.textContent.trim())"
         )
-        found: list[str] = self.driver.execute_async_script(script, selector)
+        found: list[str] = self.driver.execute_script(script, selector)
         return found
 
     def click(self, selector: str) -> None:
@@ -111,7 +115,9 @@ class Page:
         self.fill("#sign-in [name=password]", PASSWORD)
         self.press(Keys.ENTER)
         eventually(lambda: self.driver.get_cookie("sortie_csrf"))
-        eventually(lambda: "Sign in" not in self.texts("#account"))
+        # While the page loads again there is no such button for a moment.
+        eventually(lambda: self.texts("#account") not in ([], ["Sign in"]))
+        self.loaded()
 
     def shoot(self, name: str) -> None:
         directory = os.environ.get("SORTIE_SCREENSHOTS")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from app.server import eventually
 from selenium.webdriver.common.keys import Keys
 
 from .conftest import Page
@@ -23,6 +22,7 @@ def test_the_launcher(page: Page, theme: str) -> None:
     page.one("#palette")
     assert page.violations() == []
     page.press(Keys.ESCAPE)
+    page.gone("#palette")
     page.click("#account")
     page.one("#sign-in")
     assert page.violations() == []
@@ -37,7 +37,7 @@ def test_the_administration(page: Page, theme: str) -> None:
         page.open(f"/admin#{panel}")
         page.driver.refresh()
         page.one("#panel h2")
-        eventually(lambda: not page.all("#panel[aria-busy]"))
+        page.gone("#panel[aria-busy]")
         assert page.violations() == [], panel
         page.shoot(f"admin-{panel}-{theme}")
     page.open("/admin#apps")

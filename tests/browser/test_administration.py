@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.server import eventually
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.select import Select
 
 from .conftest import Page
 
@@ -15,6 +16,7 @@ def panel(page: Page, name: str) -> None:
     page.open(f"/admin#{name}")
     page.driver.refresh()
     page.one("#panel h2")
+    page.gone("#panel[aria-busy]")
 
 
 def test_an_application_is_added_changed_and_removed(own: Page) -> None:
@@ -29,13 +31,15 @@ def test_an_application_is_added_changed_and_removed(own: Page) -> None:
     own.fill("#field-url", "https://calendar.example.org")
     own.fill("#field-category", "Office")
     own.click("#editor [type=submit]")
-    eventually(lambda: "Calendar" in own.texts("tbody th"))
+    own.gone("#editor")
+    assert "Calendar" in own.texts("tbody th")
     own.fill(".toolbar input", "calendar")
     eventually(lambda: own.texts("tbody th") == ["Calendar"])
     own.shoot("admin-filter")
     own.click('[aria-label="Change Calendar"]')
     own.fill("#field-name", "Diary")
     own.press(Keys.ENTER)
+    own.gone("#editor")
     own.fill(".toolbar input", "")
     own.press(Keys.BACKSPACE)
     eventually(lambda: "Diary" in own.texts("tbody th"))
@@ -55,7 +59,8 @@ def test_a_user_is_added_and_sees_what_the_category_allows(own: Page) -> None:
     own.fill("#field-password", "correct horse battery")
     own.click('#field-roles [value="app-author"]')
     own.click("#editor [type=submit]")
-    eventually(lambda: "ann" in own.texts("tbody th"))
+    own.gone("#editor")
+    assert "ann" in own.texts("tbody th")
     own.driver.delete_all_cookies()
     own.sign_in("ann")
     own.open("/admin")
@@ -108,6 +113,48 @@ def test_the_audit_log_can_be_filtered(own: Page) -> None:
     eventually(lambda: len(own.all("tbody tr")) >= 3)
     own.one(".toolbar label:nth-of-type(2) select").send_keys("IMPORT_CATALOG")
     eventually(lambda: len(own.all("tbody tr")) == 1)
+
+
+DELAY = """
+const real = window.fetch;
+window.fetch = async (path, options) => {
+  const answer = await real(path, options);
+  if (String(path).includes(arguments[0])) await new Promise((done) => { window.release = done; });
+  return answer;
+};
+"""
+
+
+def test_an_answer_that_comes_late_does_not_replace_a_later_one(own: Page) -> None:
+    """Of a panel that was left meanwhile, and of a filter that was changed meanwhile."""
+    own.sign_in()
+    panel(own, "users")
+    own.driver.execute_script(DELAY, "/api/categories")
+    own.click('.tabs [href="#categories"]')
+    eventually(lambda: own.driver.execute_script("return Boolean(window.release)"))
+    own.click('.tabs [href="#audit"]')
+    eventually(lambda: own.texts("#panel h2") == ["Audit log"])
+    late(own)
+    assert own.texts("#panel h2") == ["Audit log"]
+
+    own.driver.execute_script("window.release = null")
+    own.driver.execute_script(DELAY, "action=LOGIN")
+    choose(own, "LOGIN")
+    eventually(lambda: own.driver.execute_script("return Boolean(window.release)"))
+    choose(own, "IMPORT_CATALOG")
+    eventually(lambda: set(own.texts("tbody td:nth-of-type(3)")) == {"IMPORT_CATALOG"})
+    late(own)
+    assert set(own.texts("tbody td:nth-of-type(3)")) == {"IMPORT_CATALOG"}
+
+
+def choose(page: Page, action: str) -> None:
+    """Like a user with a mouse: one change, where typing makes one for each letter."""
+    Select(page.one(".toolbar label:nth-of-type(2) select")).select_by_value(action)
+
+
+def late(page: Page) -> None:
+    """Lets the delayed answer come, and the page deal with it."""
+    page.driver.execute_async_script("window.release(); setTimeout(arguments[0], 100);")
 
 
 def test_those_who_may_not_are_sent_to_sign_in(page: Page) -> None:

@@ -95,7 +95,7 @@ def test_the_palette_works_by_keys_alone(page: Page) -> None:
     assert page.texts("#palette-list [aria-selected=true] span") == ["Dashboards"]
     page.shoot("palette")
     page.press(Keys.ESCAPE)
-    eventually(lambda: not page.all("#palette"))
+    page.gone("#palette")
     page.chord(Keys.CONTROL, "k")
     page.press("theme", Keys.ENTER)
     eventually(lambda: page.driver.execute_script("return document.documentElement.dataset.theme") == "light")
@@ -133,6 +133,7 @@ def test_signing_in_shows_more_and_signing_out_less(page: Page) -> None:
     page.click("#account")
     page.click("#sign-out")
     eventually(lambda: page.texts("#account") == ["Sign in"])
+    page.loaded()
     assert "Secrets" not in page.texts(SHOWN)
 
 

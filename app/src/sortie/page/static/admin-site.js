@@ -66,14 +66,18 @@ export async function audit(panel) {
   const action = select("Action", choices.actions);
   const place = element("div");
   let offset = 0;
+  let asked = 0;
 
   async function load() {
+    const question = (asked += 1);
     const query = new URLSearchParams({ limit: PAGE, offset });
     for (const [name, label] of [["user", user], ["action", action]]) {
       const value = label.querySelector("select").value;
       if (value) query.set(name, value);
     }
     const { logs, total } = await request("GET", `/api/audit?${query}`);
+    // The answer to an earlier question may come later.
+    if (question !== asked) return;
     const columns = [
       ["Time", (entry) => new Date(entry.timestamp).toLocaleString()],
       ["User", (entry) => entry.user],

@@ -9,6 +9,8 @@ import * as theme from "./theme.js";
 
 const PANELS = { apps, categories, users, branding, launches, audit, transfer };
 
+let latest;
+
 async function show() {
   const name = location.hash.slice(1) in PANELS ? location.hash.slice(1) : "apps";
   for (const link of document.querySelectorAll(".tabs a")) {
@@ -17,12 +19,19 @@ async function show() {
   }
   const panel = document.getElementById("panel");
   panel.setAttribute("aria-busy", "true");
+  // Made apart, so that an answer that comes late does not replace what was chosen after it.
+  const made = document.createElement("div");
+  latest = made;
+  let problem;
   try {
-    await PANELS[name](panel);
+    await PANELS[name](made);
   } catch (error) {
-    notice(error.message, "error");
+    problem = error;
   }
+  if (made !== latest) return;
+  panel.replaceChildren(...made.childNodes);
   panel.removeAttribute("aria-busy");
+  if (problem) notice(problem.message, "error");
 }
 
 theme.start();
