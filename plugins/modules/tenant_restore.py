@@ -134,7 +134,7 @@ failure:
   sample: ""
 restore:
   description:
-    - Whether it was restored, and what changed or would change. RV(restore.plan) has age, schemas, and the rows of each
+    - Whether it was restored, and what changed or would change. C(plan) has age, schemas, and the rows of each
       table now and in the snapshot.
   returned: always
   type: dict

@@ -1,9 +1,11 @@
 """Runs the application and the Go implementation side by side, and prints the ratios as Markdown.
 
-    sudo .local/venv/bin/python tests/bench/app.py --go DIRECTORY [--sizes 6 100 1000] [--seconds 3] [--rounds 3]
+    sudo .local/venv/bin/python tests/bench/app.py --go DIRECTORY [--sizes 6 100 1000] [--seconds 3] [--rounds 3] [--write]
 
 DIRECTORY holds the Go implementation's `run-go PORT WORKDIR SEED`. Servers run on the first core, the client on the
-second, in a network of their own, so root is needed. The rounds of both take turns; medians are shown.
+second, in a network of their own, so root is needed. The rounds of all take turns; medians are shown. Two more
+tables: the page beside waitress alone, which answers 20 bytes, and one process beside two on the same database. --write puts
+the tables into docs/performance.md. No test: nothing is asserted about times.
 """
 
 from __future__ import annotations
@@ -13,13 +15,16 @@ import contextlib
 import http.client
 import json
 import os
+import platform
+import re
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,9 +33,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from load import Measured, run
 
-SOURCE = Path(__file__).parents[2] / "app/src"
+ROOT = Path(__file__).parents[2]
+SOURCE, PAGE = ROOT / "app/src", ROOT / "docs/performance.md"
 KEY, PASSWORD = "0123456789abcdef0123456789abcdef", "admin123"
-OURS, GO = 18081, 18080
+OURS, GO, SECOND, FLOOR = 18081, 18080, 18082, 18083
+# What waitress itself takes, with as many threads as the application has.
+ALONE = """
+import logging, sys, waitress
+logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+def answer(environ, start):
+    start("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "20")])
+    return [b"twenty bytes, really"]
+waitress.serve(answer, host="127.0.0.1", port=int(sys.argv[1]), threads=16, asyncore_use_poll=True)
+"""
 JSON = "Content-Type: application/json"
 
 
@@ -65,6 +80,16 @@ class Server:
     process: subprocess.Popen[bytes]
     token: str = ""
     etag: str = ""
+    used: float = 0.0
+
+    def wait(self) -> None:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                self._ask("GET", "/", None, {})
+                return
+            time.sleep(0.1)
+        raise SystemExit(f"the server on port {self.port} does not answer")
 
     def prepare(self) -> None:
         deadline = time.monotonic() + 30
@@ -102,6 +127,11 @@ class Server:
         lines += [JSON, f"Content-Length: {len(case.body)}"] if case.body else []
         return "\r\n".join([*lines, "", ""]).encode() + case.body
 
+    def processor(self) -> float:
+        """Seconds of a processor that it has used so far."""
+        fields: list[str] = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK"))
+
     def memory(self) -> float:
         """MiB in use."""
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
@@ -111,16 +141,22 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(port: int, command: list[str], environment: dict[str, str]) -> Iterator[Server]:
+def serving(
+    port: int, command: list[str], environment: dict[str, str], *, core: int = 0, bare: bool = False
+) -> Iterator[Server]:
+    """A server on a core of its own; a bare one has no users."""
     process = subprocess.Popen(
-        ["taskset", "-c", "0", *command],
+        ["taskset", "-c", str(core), *command],
         env=os.environ | environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
         server = Server(port, process)
-        server.prepare()
+        if bare:
+            server.wait()
+        else:
+            server.prepare()
         yield server
     finally:
         process.send_signal(signal.SIGTERM)
@@ -144,29 +180,116 @@ def catalogue(directory: Path, size: int) -> Path:
     return file
 
 
-def measure(arguments: argparse.Namespace, size: int, directory: Path) -> list[str]:
-    seed = str(catalogue(directory, size))
-    own = {
+def settings(directory: Path, port: int, seed: Path) -> dict[str, str]:
+    return {
         "PYTHONPATH": str(SOURCE),
         "SORTIE_HOST": "127.0.0.1",
-        "SORTIE_PORT": str(OURS),
+        "SORTIE_PORT": str(port),
         "SORTIE_JWT_SECRET": KEY,
         "SORTIE_ADMIN_PASSWORD": PASSWORD,
-        "SORTIE_DB": str(directory / f"ours-{size}.db"),
-        "SORTIE_SEED": seed,
+        "SORTIE_DB": str(directory / f"ours-{seed.stem}.db"),
+        "SORTIE_SEED": str(seed),
     }
-    theirs = [str(arguments.go / "run-go"), str(GO), str(directory / f"go-{size}"), seed]
-    command = [sys.executable, "-m", "sortie"]
+
+
+COMMAND = [sys.executable, "-m", "sortie"]
+
+
+def measure(arguments: argparse.Namespace, size: int, directory: Path) -> list[str]:
+    seed = catalogue(directory, size)
+    own = settings(directory, OURS, seed)
+    theirs = [str(arguments.go / "run-go"), str(GO), str(directory / f"go-{size}"), str(seed)]
     # Started once before: a first start loads what makes the tables.
-    with serving(OURS, command, own):
+    with serving(OURS, COMMAND, own):
         pass
-    with serving(OURS, command, own) as ours, serving(GO, theirs, {}) as go:
+    with serving(OURS, COMMAND, own) as ours, serving(GO, theirs, {}) as go:
         rows = [row(arguments, size, case, ours, go) for case in CASES]
         ratio = ours.memory() / go.memory()
         rows.append(
             f"| {size} | memory | {ours.memory():.0f} MiB | | | {go.memory():.0f} MiB | | | {ratio:.2f}x |"
         )
     return rows
+
+
+def beside_the_floor(arguments: argparse.Namespace, directory: Path) -> str:
+    """What the page takes beside what waitress takes for anything."""
+    own = settings(directory, OURS, catalogue(directory, 100))
+    alone = [sys.executable, "-c", ALONE, str(FLOOR)]
+    with serving(OURS, COMMAND, own) as ours, serving(FLOOR, alone, {}, bare=True) as floor:
+        questions = {
+            "waitress alone, 20 bytes": (floor, Case("", "GET", "/")),
+            "GET / of 100 apps, gzip": (ours, Case("", "GET", "/", compressed=True)),
+            "GET /api/apps of 100 apps, gzip": (ours, Case("", "GET", "/api/apps", compressed=True)),
+        }
+        costs: dict[str, list[float]] = {name: [] for name in questions}
+        for _ in range(arguments.rounds):
+            for name, (server, case) in questions.items():
+                server.used = server.processor()
+                costs[name].append(cost([server], [run(*client(server, case, arguments.seconds))]))
+    least = statistics.median(costs["waitress alone, 20 bytes"])
+    lines = ["| processor time of the server for a request | | beside waitress alone |", "|---|---|---|"]
+    for name, measured in costs.items():
+        middle = statistics.median(measured)
+        lines.append(f"| {name} | {middle:.0f} us | {middle / least:.2f}x |")
+    return "\n".join(lines) + "\n"
+
+
+def client(server: Server, case: Case, seconds: float) -> tuple[int, bytes, int, float]:
+    return server.port, server.request(case), case.connections, seconds
+
+
+def cost(servers: Sequence[Server], runs: Sequence[Measured]) -> float:
+    """Microseconds of a processor for a request, since the last time that these servers were asked."""
+    used = 0.0
+    for server in servers:
+        now = server.processor()
+        used += now - server.used
+        server.used = now
+    return 1e6 * used / sum(each.good for each in runs)
+
+
+def two_processes(arguments: argparse.Namespace, directory: Path) -> str:
+    """One process beside two on the same database, each with a client of its own, all of them on the same two cores."""
+    seed = catalogue(directory, 100)
+    first, second = settings(directory, OURS, seed), settings(directory, SECOND, seed)
+    case = Case("", "GET", "/api/apps", compressed=True)
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    costs: dict[int, list[float]] = {1: [], 2: []}
+    with (
+        serving(OURS, COMMAND, first) as one,
+        serving(SECOND, COMMAND, second, core=1) as other,
+        ProcessPoolExecutor(2) as clients,
+    ):
+        for _ in range(arguments.rounds):
+            for servers in ([one], [one, other]):
+                for server in servers:
+                    server.used = server.processor()
+                # A client on the core of the other server: each core has one server and one client.
+                waiting = [
+                    clients.submit(pinned, 1 - core, client(server, case, arguments.seconds))
+                    for core, server in enumerate(servers)
+                ]
+                runs = [each.result() for each in waiting]
+                rates[len(servers)].append(sum(each.per_second for each in runs))
+                costs[len(servers)].append(cost(servers, runs))
+    lines = [
+        "| GET /api/apps of 100 apps, gzip | requests | processor time of the servers for a request |",
+        "|---|---|---|",
+    ]
+    for count, name in ((1, "one process, the client on the other core"), (2, "two processes, two clients")):
+        lines.append(
+            f"| {name} | {statistics.median(rates[count]):.0f}/s | {statistics.median(costs[count]):.0f} us |"
+        )
+    lines.append(
+        f"| two beside one | {statistics.median(rates[2]) / statistics.median(rates[1]):.2f}x | "
+        f"{statistics.median(costs[2]) / statistics.median(costs[1]):.2f}x |"
+    )
+    return "\n".join(lines) + "\n"
+
+
+def pinned(core: int, arguments: tuple[int, bytes, int, float]) -> Measured:
+    os.sched_setaffinity(0, {core})
+    return run(*arguments)
 
 
 def row(arguments: argparse.Namespace, size: int, case: Case, ours: Server, go: Server) -> str:
@@ -190,23 +313,50 @@ def row(arguments: argparse.Namespace, size: int, case: Case, ours: Server, go: 
     return f"| {size} | {case.name} | {' | '.join(cells)} | {rates[0] / rates[1]:.2f}x |"
 
 
+def write(text: str) -> None:
+    """Puts a text between the page's markers."""
+    pattern = re.compile(r"(<!-- bench: app -->\n).*?(<!-- end of bench: app -->)", re.DOTALL)
+    page, count = pattern.subn(lambda match: match[1] + text + match[2], PAGE.read_text())
+    if count != 1:
+        raise SystemExit(f"{PAGE} has no markers of app")
+    PAGE.write_text(page)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--go", type=Path, required=True, help="directory with run-go")
     parser.add_argument("--sizes", type=int, nargs="+", default=[6, 100, 1000])
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--write", action="store_true", help="write the tables into docs/performance.md as well"
+    )
     arguments = parser.parse_args()
     if os.environ.get("SORTIE_BENCH") != "inside":
         inside = f'ip link set lo up && exec taskset -c 1 {sys.executable} "$@"'
         command = ["unshare", "--net", "sh", "-c", inside, "sh", *sys.argv]
         return subprocess.run(command, env=os.environ | {"SORTIE_BENCH": "inside"}, check=False).returncode
-    with tempfile.TemporaryDirectory() as directory:
-        print(
-            "| apps | request | ours | p50 | p99 | Go | p50 | p99 | ratio |\n|---|---|---|---|---|---|---|---|---|"
-        )
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as place:
+        directory = Path(place)
+        rows = [
+            "| apps | request | ours | p50 | p99 | Go | p50 | p99 | ratio |",
+            "|---|---|---|---|---|---|---|---|---|",
+        ]
         for size in arguments.sizes:
-            print("\n".join(measure(arguments, size, Path(directory))), flush=True)
+            rows += measure(arguments, size, directory)
+            print("\n".join(rows[-len(CASES) - 1 :]), flush=True)
+        tables = ["\n".join(rows) + "\n"]
+        for make in (beside_the_floor, two_processes):
+            tables.append(make(arguments, directory))
+            print(tables[-1], flush=True)
+    if arguments.write:
+        given = f"`tests/bench/app.py --go DIRECTORY --seconds {arguments.seconds:g} --rounds {arguments.rounds} --write`"
+        busy = f"load {load:.1f} before and {os.getloadavg()[1]:.1f} at the end"
+        write(
+            f"Made by {given} on {time.strftime('%Y-%m-%d')}: {os.cpu_count()} processors, Linux {platform.release()}; {busy}. Medians.\n\n"
+            + "\n".join(tables)
+        )
     return 0
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from ..catalogue.published import Prepared
 from ..page import render
 from ..page.assets import assets
@@ -19,7 +17,7 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 def launcher(call: Call) -> Answer:
     branding, settings = call.branding, call.site.settings
     prepared = call.view.prepared(
-        f"launcher {json.dumps(branding)}",
+        "\n".join(("launcher", *branding.values())),
         lambda view: render.launcher(
             view, branding, may_register=settings.allow_registration, has_provider=bool(settings.oidc_issuer)
         ),
