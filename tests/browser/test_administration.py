@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from app.server import eventually
+from app.server import PASSWORD, eventually
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
@@ -49,6 +49,50 @@ def test_an_application_is_added_changed_and_removed(own: Page) -> None:
     own.click('[aria-label="Remove Diary"]')
     own.click('#question [data-answer="yes"]')
     eventually(lambda: "Diary" not in own.texts("tbody th"))
+
+
+def test_what_an_application_has_for_containers_can_be_changed(own: Page) -> None:
+    own.sign_in()
+    panel(own, "apps")
+    own.click('[aria-label="Change Forge"]')
+    own.click("#editor .more summary")
+    own.fill("#field-container_image", "registry.example.org/forge:1")
+    own.fill("#field-container_port", "3000")
+    own.fill("#field-container_args", "--quiet\n--colour=no")
+    own.fill("#field-resource_limits", '{"cpu": "1"')
+    own.click("#editor [type=submit]")
+    assert "resource_limits is not JSON" in own.one("#editor .problem").text
+    own.fill("#field-resource_limits", '{"cpu": "1"}')
+    own.fill("#field-egress_policy", "closed")
+    own.click("#editor [type=submit]")
+    own.gone("#editor")
+    app = own.app.get("/api/apps/git").json
+    wanted = {
+        "container_image": "registry.example.org/forge:1",
+        "container_port": 3000,
+        "container_args": ["--quiet", "--colour=no"],
+        "resource_limits": {"cpu": "1"},
+        "egress_policy": "closed",
+        "launch_type": "url",
+        "url": "http://127.0.0.1:9/git",
+    }
+    assert {name: app[name] for name in wanted} == wanted
+
+
+def test_a_password_is_changed(own: Page) -> None:
+    own.app.add_user(own.app.login(), "bo")
+    own.sign_in("bo")
+    own.click("#account")
+    own.click("#to-password")
+    own.fill("#password [name=current_password]", "wrong")
+    own.fill("#password [name=new_password]", "another good one")
+    own.press(Keys.ENTER)
+    assert "current password is wrong" in own.one("#password .problem").text
+    own.fill("#password [name=current_password]", PASSWORD)
+    own.one("#password [name=new_password]").click()
+    own.press(Keys.ENTER)
+    own.gone("#password")
+    assert own.app.login("bo", "another good one")
 
 
 def test_a_user_is_added_and_sees_what_the_category_allows(own: Page) -> None:
@@ -112,6 +156,15 @@ def test_the_audit_log_can_be_filtered(own: Page) -> None:
     panel(own, "audit")
     eventually(lambda: len(own.all("tbody tr")) >= 3)
     own.one(".toolbar label:nth-of-type(2) select").send_keys("IMPORT_CATALOG")
+    eventually(lambda: len(own.all("tbody tr")) == 1)
+    script = (
+        "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('change', {bubbles: true}))"
+    )
+    to = own.one(".toolbar label:nth-of-type(4) input")
+    own.driver.execute_script(script, to, "2001-01-01")
+    eventually(lambda: own.texts("#panel [role=status]") == ["No entries"])
+    own.driver.execute_script(script, to, "")
+    own.driver.execute_script(script, own.one(".toolbar label:nth-of-type(3) input"), "2001-01-01")
     eventually(lambda: len(own.all("tbody tr")) == 1)
 
 

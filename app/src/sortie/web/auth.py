@@ -59,6 +59,7 @@ ME = {
         "name": {"type": "string"},
         "email": {"type": "string"},
         "roles": {"type": "array", "items": {"type": "string"}},
+        "auth_provider": {"type": "string", "description": "`local` for those who sign in by a password"},
     },
 }
 SIGNED = {
@@ -197,6 +198,7 @@ def _me(user: users.Row) -> dict[str, Any]:
         "name": user["display_name"] or user["username"],
         "email": user["email"],
         "roles": user["roles"],
+        "auth_provider": user["auth_provider"],
     }
 
 

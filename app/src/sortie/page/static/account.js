@@ -31,8 +31,18 @@ export async function start() {
   }
   const signIn = document.getElementById("sign-in");
   const register = document.getElementById("register");
-  startForm(signIn, "/api/auth/login");
-  startForm(register, "/api/auth/register");
+  startForm(signIn, "/api/auth/login", ["username", "password"], signedIn);
+  startForm(register, "/api/auth/register", ["username", "password"], signedIn);
+  const password = document.getElementById("password");
+  startForm(password, "/api/auth/password", ["current_password", "new_password"], () => {
+    password.close();
+    notice("The password was changed; other sessions have ended");
+  });
+  document.getElementById("to-password").addEventListener("click", () => {
+    document.getElementById("account-menu").close();
+    password.querySelector("form").reset();
+    password.showModal();
+  });
   document.getElementById("to-register")?.addEventListener("click", () => {
     signIn.close();
     register.showModal();
@@ -45,6 +55,7 @@ function showMenu(user) {
   const dialog = document.getElementById("account-menu");
   dialog.querySelector("h2").textContent = user.name;
   dialog.querySelector(".roles").textContent = `Signed in as ${user.username} (${user.roles.join(", ")})`;
+  document.getElementById("to-password").hidden = user.auth_provider !== "local";
   dialog.querySelector("#sign-out").onclick = async () => {
     await request("POST", "/api/auth/logout");
     location.assign("/");
@@ -52,8 +63,13 @@ function showMenu(user) {
   dialog.showModal();
 }
 
-// The dialogs that sign in and that make an account ask for the same and end the same way.
-function startForm(dialog, path) {
+function signedIn() {
+  if (location.hash === "#sign-in") location.assign("/admin");
+  else location.reload();
+}
+
+// A dialog that sends its fields, and shows what the server has against them.
+function startForm(dialog, path, names, done) {
   const form = dialog?.querySelector("form");
   const problem = form?.querySelector(".problem");
   form?.addEventListener("submit", async (event) => {
@@ -61,13 +77,12 @@ function startForm(dialog, path) {
     const data = new FormData(form);
     problem.hidden = true;
     try {
-      await request("POST", path, { username: data.get("username"), password: data.get("password") });
-      if (location.hash === "#sign-in") location.assign("/admin");
-      else location.reload();
+      await request("POST", path, Object.fromEntries(names.map((name) => [name, data.get(name)])));
+      done();
     } catch (error) {
       problem.textContent = error.message;
       problem.hidden = false;
-      form.elements.password.select();
+      form.querySelector("[type=password]").select();
       if (!(error instanceof ApiError)) notice("The server cannot be reached", "error");
     }
   });

@@ -36,11 +36,19 @@ export async function apps(panel) {
       { name: "icon", label: "Icon", hint: "Address of an image; a letter is shown without one" },
       { name: "visibility", label: "Seen by", kind: "choice", choices: ["public", "approved", "admin_only"] },
       { name: "id", label: "Id", fixed: Boolean(app), hint: app ? undefined : "Made from the name if it is empty" },
+      { name: "launch_type", label: "Kind", kind: "choice", choices: ["url", "container", "web_proxy"], more: true, hint: "Only url can be opened here; the others are kept as they are" },
+      { name: "os_type", label: "Operating system", more: true },
+      { name: "container_image", label: "Container image", more: true },
+      { name: "container_port", label: "Container port", kind: "number", more: true },
+      { name: "container_args", label: "Container arguments", kind: "lines", more: true, hint: "One to a line" },
+      { name: "resource_limits", label: "Resource limits", kind: "json", more: true, hint: "JSON, for example {\"cpu\": \"500m\"}" },
+      { name: "egress_policy", label: "Egress policy", kind: "json", more: true, hint: "A name, or JSON" },
     ],
-    blank: { visibility: "public" },
+    blank: { visibility: "public", launch_type: "url", os_type: "linux", container_port: 0, resource_limits: {} },
   });
   const save = kind.save;
-  kind.save = (values, app) => save(withoutEmpty(values, "id"), app);
+  kind.save = (values, app) => save(withoutEmpty(values, "id", "resource_limits"), app);
+  kind.most = (quotas) => quotas.max_apps;
   const categories = await request("GET", "/api/categories");
   await showList(panel, kind);
   panel.append(element("datalist", { id: "category-names" }, categories.map(({ name }) => element("option", { value: name }))));
@@ -85,5 +93,6 @@ export const users = (panel) =>
         { name: "password", label: user ? "New password" : "Password", kind: "password", hint: "8 characters or more" },
       ],
       blank: { roles: [] },
+      most: (quotas) => quotas.max_users,
     }),
   );

@@ -64,6 +64,9 @@ export async function audit(panel) {
     element("label", {}, `${label} `, element("select", {}, element("option", { value: "" }, "all"), values.map((value) => element("option", { value }, value))));
   const user = select("User", choices.users);
   const action = select("Action", choices.actions);
+  const day = (label) => element("label", {}, `${label} `, element("input", { type: "date" }));
+  const from = day("From");
+  const to = day("To");
   const place = element("div");
   let offset = 0;
   let asked = 0;
@@ -74,6 +77,11 @@ export async function audit(panel) {
     for (const [name, label] of [["user", user], ["action", action]]) {
       const value = label.querySelector("select").value;
       if (value) query.set(name, value);
+    }
+    // Whole days of whoever looks.
+    for (const [name, label, time] of [["from", from, "00:00:00.000"], ["to", to, "23:59:59.999"]]) {
+      const value = label.querySelector("input").value;
+      if (value) query.set(name, new Date(`${value}T${time}`).toISOString());
     }
     const { logs, total } = await request("GET", `/api/audit?${query}`);
     // The answer to an earlier question may come later.
@@ -96,14 +104,14 @@ export async function audit(panel) {
     place.replaceChildren(shown, table("Audit log", columns, logs), element("div", { class: "row" }, newer, older));
   }
 
-  for (const label of [user, action]) {
+  for (const label of [user, action, from, to]) {
     label.addEventListener("change", () => {
       offset = 0;
       load();
     });
   }
   const link = (format) => element("a", { href: `/api/audit/export?format=${format}`, download: `audit_log.${format}` }, `Export ${format.toUpperCase()}`);
-  panel.replaceChildren(element("div", { class: "row toolbar" }, element("h2", {}, "Audit log"), user, action, link("csv"), link("json")), place);
+  panel.replaceChildren(element("div", { class: "row toolbar" }, element("h2", {}, "Audit log"), user, action, from, to, link("csv"), link("json")), place);
   await load();
 }
 

@@ -1,12 +1,27 @@
 // The dialog that edits one thing, made from a table of its fields, and the one that asks before removing.
 //
-// A field: { name, label, kind, choices, required, hint, fixed }; kind is text, area, choice, checks, lines, password
-// or colour. `fixed` fields are shown and cannot be changed.
+// A field: { name, label, kind, choices, required, hint, fixed, more }; kind is text, area, choice, checks, lines, number,
+// json, password or colour. `fixed` fields are shown and cannot be changed; those of `more` are folded away.
 
 import { element } from "./dom.js";
 
+const AREAS = {
+  area: (value) => value ?? "",
+  lines: (value) => (value ?? []).join("\n"),
+  json: (value) => (typeof value === "string" || value === undefined ? (value ?? "") : JSON.stringify(value, null, 2)),
+};
 const READ = {
+  number: (input) => Number(input.value),
   lines: (input) => input.value.split("\n").map((line) => line.trim()).filter(Boolean),
+  json: (input) => {
+    const text = input.value.trim();
+    if (!/^[[{]/.test(text)) return text;
+    try {
+      return JSON.parse(text);
+    } catch {
+      throw Object.assign(new Error(`${input.name} is not JSON`), { field: input.name });
+    }
+  },
   checks: (input) => [...input.querySelectorAll("input:checked")].map((box) => box.value),
 };
 
@@ -17,9 +32,9 @@ function control(field, value) {
     const options = field.choices.map((choice) => element("option", { value: choice, selected: choice === value }, choice || "–"));
     return element("select", common, options);
   }
-  if (field.kind === "area" || field.kind === "lines") {
+  if (field.kind in AREAS) {
     const area = element("textarea", { ...common, rows: 3 });
-    area.value = field.kind === "lines" ? (value ?? []).join("\n") : (value ?? "");
+    area.value = AREAS[field.kind](value);
     return area;
   }
   if (field.kind === "checks") {
@@ -28,19 +43,24 @@ function control(field, value) {
     );
     return element("div", { id: common.id, class: "row" }, boxes);
   }
-  const types = { password: "password", colour: "color" };
+  const types = { password: "password", colour: "color", number: "number" };
   const input = element("input", { ...common, type: types[field.kind] ?? "text", autocomplete: field.kind === "password" ? "new-password" : "off", list: field.list });
   input.value = value ?? "";
   return input;
 }
 
+function shown(field, value) {
+  const input = control(field, value);
+  const hint = field.hint ? element("small", { id: `hint-${field.name}` }, field.hint) : null;
+  if (field.kind === "checks") return element("fieldset", {}, element("legend", {}, field.label), input, hint);
+  return element("div", { class: "field" }, element("label", { for: input.id }, field.label), input, hint);
+}
+
 export function fieldsOf(fields, values) {
-  return fields.map((field) => {
-    const input = control(field, values[field.name]);
-    const hint = field.hint ? element("small", { id: `hint-${field.name}` }, field.hint) : null;
-    if (field.kind === "checks") return element("fieldset", {}, element("legend", {}, field.label), input, hint);
-    return element("div", { class: "field" }, element("label", { for: input.id }, field.label), input, hint);
-  });
+  const made = (some) => some.map((field) => shown(field, values[field.name]));
+  const more = fields.filter((field) => field.more);
+  const folded = more.length ? [element("details", { class: "more" }, element("summary", {}, "More"), made(more))] : [];
+  return [...made(fields.filter((field) => !field.more)), ...folded];
 }
 
 // What the form has now, without fixed fields and without passwords that were left empty.
@@ -61,6 +81,7 @@ export function show(problem, error, form) {
   for (const marked of form.querySelectorAll("[aria-invalid]")) marked.removeAttribute("aria-invalid");
   const wrong = error.field && form.querySelector(`#field-${CSS.escape(error.field.split(/[.[]/)[0])}`);
   if (wrong) {
+    wrong.closest("details")?.setAttribute("open", "");
     wrong.setAttribute("aria-invalid", "true");
     wrong.focus();
   }

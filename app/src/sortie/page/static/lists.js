@@ -1,14 +1,18 @@
 // A list of things with a filter, and buttons to add, change and remove.
 
+import { request } from "./api.js";
 import { button, element } from "./dom.js";
 import { confirmed, edit } from "./forms.js";
 import { notice } from "./notices.js";
 
-// kind: { title, one, columns: [[label, text of an item]], fields(item), load(), save(values, item), remove(item) }
+// kind: { title, one, columns: [[label, text of an item]], fields(item), load(), save(values, item), remove(item),
+// most(quotas) }
 export async function showList(panel, kind) {
   const body = element("tbody");
   const filter = element("input", { type: "search", "aria-label": `Filter ${kind.title}`, placeholder: "Filter" });
   const amount = element("p", { class: "soft", role: "status" });
+  const most = kind.most?.(await request("GET", "/api/quotas"));
+  const limit = most ? `; ${most} at most` : "";
   let items = [];
 
   async function refresh() {
@@ -23,7 +27,8 @@ export async function showList(panel, kind) {
       return words.every((word) => text.includes(word));
     });
     body.replaceChildren(...found.map(row));
-    amount.textContent = found.length === items.length ? `${items.length} ${kind.title.toLowerCase()}` : `${found.length} of ${items.length}`;
+    const count = found.length === items.length ? `${items.length} ${kind.title.toLowerCase()}` : `${found.length} of ${items.length}`;
+    amount.textContent = count + limit;
   }
 
   function row(item) {

@@ -62,8 +62,18 @@
 <h2 id="account-title"></h2>
 <p class="roles"></p>
 <a id="menu-admin" class="plain wide-link" href="/admin" hidden>Administration</a>
+<button type="button" class="plain" id="to-password" hidden>Change the password</button>
 <div class="row end"><button type="button" class="plain" data-close>Close</button><button type="button" class="primary" id="sign-out">Sign out</button></div>
 </div>
+</dialog>
+<dialog id="password" class="card-dialog" aria-labelledby="password-title">
+<form method="dialog" class="stack">
+<h2 id="password-title">Change the password</h2>
+<p class="problem" role="alert" hidden></p>
+<label>Current password <input name="current_password" type="password" autocomplete="current-password" required maxlength="256"></label>
+<label>New password <input name="new_password" type="password" autocomplete="new-password" required minlength="8" maxlength="256"></label>
+<div class="row end"><button type="button" class="plain" data-close>Cancel</button><button type="submit" class="primary">Change</button></div>
+</form>
 </dialog>
 <div id="notices" role="status" aria-live="polite"></div>
 </body>
