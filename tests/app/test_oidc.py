@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import json
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from joserfc.jwk import RSAKey
 
 from .provider import CLIENT, SECRET, Provider
-from .server import PASSWORD, App, Reply, Starter, free_port
+from .server import PASSWORD, App, Reply, Starter, eventually, free_port
 
 
 @pytest.fixture
@@ -77,6 +82,72 @@ def test_a_user_of_the_provider_signs_in_and_is_the_same_one_next_time(app: App)
     again.sign_in()
     assert again.get("/api/auth/me").json["id"] == me["id"]
     assert app.call("POST", "/api/auth/login", {"username": "jo", "password": ""}).status == 401
+
+
+@pytest.fixture
+def independent() -> Iterator[str]:
+    """The issuer of a provider that somebody else wrote, in a process of its own, with one user."""
+    port = free_port()
+    claims = {"sub": "k-1", "preferred_username": "kim", "name": "Kim", "email": "kim@example.org"}
+    program = str(Path(sys.executable).with_name("oidc-provider-mock"))
+    process = subprocess.Popen(
+        [program, "--port", str(port), "--require-nonce", "true", "--user-claims", json.dumps(claims)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    issuer = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        assert process.poll() is None
+        with contextlib.suppress(OSError):
+            return ask("GET", f"{issuer}/.well-known/openid-configuration").status == 200
+        return False
+
+    try:
+        eventually(answers)
+        yield issuer
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def ask(method: str, address: str, form: Mapping[str, str] | None = None) -> http.client.HTTPResponse:
+    parts = urlsplit(address)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=30)
+    connection.request(
+        method,
+        f"{parts.path}?{parts.query}",
+        urlencode(form or {}),
+        {"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer
+
+
+def test_a_provider_that_somebody_else_wrote_is_understood(start: Starter, independent: str) -> None:
+    redirect = "http://sortie.example.org/api/auth/oidc/callback"
+    app = start(
+        SORTIE_OIDC_ISSUER=independent,
+        SORTIE_OIDC_CLIENT_ID=CLIENT,
+        SORTIE_OIDC_CLIENT_SECRET=SECRET,
+        SORTIE_OIDC_REDIRECT_URL=redirect,
+    )
+    browser = Browser(app)
+    address = browser.get("/api/auth/oidc/login").headers["location"]
+    assert parse_qs(urlsplit(address).query)["code_challenge_method"] == ["S256"]
+    back = ask("POST", address, {"sub": "k-1"}).headers["Location"]
+    assert back.startswith(redirect)
+    done = browser.get(back.removeprefix("http://sortie.example.org"))
+    assert (done.status, done.headers["location"]) == (303, "/")
+    me = browser.get("/api/auth/me").json
+    assert (me["username"], me["name"], me["email"], me["roles"]) == (
+        "kim",
+        "Kim",
+        "kim@example.org",
+        ["user"],
+    )
 
 
 def test_a_name_at_the_provider_is_nobodys_account_here(app: App, provider: Provider) -> None:

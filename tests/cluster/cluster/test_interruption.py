@@ -43,13 +43,14 @@ def cut(tmp_path: Path) -> Iterator[Live]:
     yield Live(live.local, {**VARIABLES, "file": str(variables)})
     done = run(live, variables, "cluster_reset", "--extra-vars", "confirm=sortie-cut")
     assert done.wait() == 0
-    left = subprocess.run(
-        ["podman", "ps", "-a", "-q", "--filter", "name=sortie-cut"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert left.stdout == ""
+    for command in (("ps", "--all"), ("volume", "ls"), ("network", "ls")):
+        left = subprocess.run(
+            ["podman", *command, "--quiet", "--filter", "name=sortie-cut"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert left.stdout == "", command
     assert [path.name for path in live.local.iterdir()] == []
     live.local.rmdir()
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import re
 import subprocess
+from pathlib import Path
 
 import yaml
 
@@ -145,12 +147,54 @@ def test_an_image_that_cannot_be_pulled_is_told_with_the_pods_reason(live: Live)
     assert live.get("demo", "/readyz").json()["status"] == "ok"
 
 
-def test_a_namespace_of_somebody_else_is_refused(live: Live) -> None:
+def test_a_namespace_of_somebody_else_is_refused(live: Live, tmp_path: Path) -> None:
+    newcomer = tmp_path / "newcomer.yml"
+    newcomer.write_text(
+        yaml.safe_dump(
+            {
+                "tenants": {
+                    "hosts": {
+                        "newcomer": {
+                            "sortie_namespace": "foreign",
+                            "sortie_ingress_host": "newcomer.localhost",
+                        }
+                    }
+                }
+            }
+        )
+    )
     live.kubectl("create", "namespace", "foreign")
     try:
-        answer = live.playbook("deploy", "--extra-vars", "sortie_namespace=foreign", "--limit", "demo")
+        answer = live.playbook("tenants", "--inventory", str(newcomer), "--limit", "newcomer")
         assert answer.returncode != 0
-        assert "already lives in namespace sortie" in answer.stdout
-        assert live.kubectl("get", "all", "--namespace", "foreign").stdout == ""
+        told = re.sub(r"\s+", " ", answer.stdout)
+        assert (
+            "namespace foreign exists and was not made by this collection. Set another sortie_namespace"
+            in told
+        )
+        labels = live.objects("namespace", "foreign")["metadata"]["labels"]
+        assert set(labels) == {"kubernetes.io/metadata.name"}
+        assert live.kubectl("get", "all,secrets,ingresses,pvc", "--namespace", "foreign").stdout == ""
     finally:
         live.kubectl("delete", "namespace", "foreign")
+
+
+def test_a_tenant_that_lives_elsewhere_is_not_made_a_second_time(live: Live) -> None:
+    answer = live.playbook("deploy", "--extra-vars", "sortie_namespace=another", "--limit", "demo")
+    assert answer.returncode != 0
+    assert "already lives in namespace sortie" in answer.stdout
+    assert live.kubectl("get", "namespace", "another", check=False).returncode != 0
+
+
+def test_a_nearly_full_disk_does_not_cost_images(live: Live) -> None:
+    """kubelet's own limits are shares of the disk; at them it deletes images that nothing brings back."""
+    kubelet = json.loads(live.kubectl("get", "--raw", "/api/v1/nodes/control-plane-1/proxy/configz").stdout)[
+        "kubeletconfig"
+    ]
+    assert kubelet["imageGCHighThresholdPercent"] == 100
+    assert kubelet["evictionHard"] == {
+        "imagefs.available": "1Gi",
+        "memory.available": "100Mi",
+        "nodefs.available": "1Gi",
+        "nodefs.inodesFree": "1%",
+    }
