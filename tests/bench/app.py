@@ -27,7 +27,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -47,6 +46,7 @@ def answer(environ, start):
 waitress.serve(answer, host="127.0.0.1", port=int(sys.argv[1]), threads=16, asyncore_use_poll=True)
 """
 JSON = "Content-Type: application/json"
+OK = 200
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,16 @@ class Server:
     token: str = ""
     etag: str = ""
     used: float = 0.0
+    start: float = 0.0
 
-    def wait(self) -> None:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
+    def wait(self, path: str = "/readyz") -> float:
+        """Waits for an answer, and gives the seconds that it took."""
+        begun = time.monotonic()
+        while time.monotonic() < begun + 30:
             with contextlib.suppress(OSError):
-                self._ask("GET", "/", None, {})
-                return
-            time.sleep(0.1)
+                if self._ask("GET", path, None, {})[0].status == OK:
+                    return time.monotonic() - begun
+            time.sleep(0.005)
         raise SystemExit(f"the server on port {self.port} does not answer")
 
     def prepare(self) -> None:
@@ -104,15 +106,17 @@ class Server:
             if time.monotonic() > deadline:
                 raise SystemExit(f"the server on port {self.port} does not answer")
             time.sleep(0.1)
-        headers, _ = self._ask("GET", "/api/apps", None, {"Authorization": f"Bearer {self.token}"})
-        self.etag = headers.get("ETag", "")
+        answer, _ = self._ask("GET", "/api/apps", None, {"Authorization": f"Bearer {self.token}"})
+        self.etag = answer.headers.get("ETag", "")
 
-    def _ask(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> tuple[Any, bytes]:
+    def _ask(
+        self, method: str, path: str, body: str | None, headers: dict[str, str]
+    ) -> tuple[http.client.HTTPResponse, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
-            return answer.headers, answer.read()
+            return answer, answer.read()
         finally:
             connection.close()
 
@@ -154,8 +158,9 @@ def serving(
     try:
         server = Server(port, process)
         if bare:
-            server.wait()
+            server.wait("/")
         else:
+            server.start = server.wait()
             server.prepare()
         yield server
     finally:
@@ -206,7 +211,10 @@ def measure(arguments: argparse.Namespace, size: int, directory: Path) -> list[s
         rows = [row(arguments, size, case, ours, go) for case in CASES]
         ratio = ours.memory() / go.memory()
         rows.append(
-            f"| {size} | memory | {ours.memory():.0f} MiB | | | {go.memory():.0f} MiB | | | {ratio:.2f}x |"
+            f"| {size} | memory | {ours.memory():.0f} MiB | | | | {go.memory():.0f} MiB | | | | {ratio:.2f}x | |"
+        )
+        rows.append(
+            f"| {size} | start, until /readyz | {ours.start:.2f} s | | | | {go.start:.2f} s | | | | {ours.start / go.start:.2f}x | |"
         )
     return rows
 
@@ -294,13 +302,14 @@ def pinned(core: int, arguments: tuple[int, bytes, int, float]) -> Measured:
 
 def row(arguments: argparse.Namespace, size: int, case: Case, ours: Server, go: Server) -> str:
     results: dict[int, list[Measured]] = {OURS: [], GO: []}
+    costs: dict[int, list[float]] = {OURS: [], GO: []}
     for _ in range(arguments.rounds):
         for server in (ours, go):
-            results[server.port].append(
-                run(server.port, server.request(case), case.connections, arguments.seconds)
-            )
-    cells, rates = [], []
-    for runs in results.values():
+            server.used = server.processor()
+            results[server.port].append(run(*client(server, case, arguments.seconds)))
+            costs[server.port].append(cost([server], results[server.port][-1:]))
+    cells, rates, times = [], [], []
+    for port, runs in results.items():
         rate = statistics.median(each.per_second for each in runs)
         failed = sum(sum(each.statuses.values()) - each.good + each.lost for each in runs)
         answered = sum(sum(each.statuses.values()) for each in runs)
@@ -308,9 +317,11 @@ def row(arguments: argparse.Namespace, size: int, case: Case, ours: Server, go: 
         p50, p99 = (
             statistics.median(each.percentile(share) for each in runs) * 1000 for share in (0.5, 0.99)
         )
-        cells += [f"{rate:.0f}/s{note}", f"{p50:.1f} ms", f"{p99:.1f} ms"]
+        used = statistics.median(costs[port])
+        cells += [f"{rate:.0f}/s{note}", f"{p50:.1f} ms", f"{p99:.1f} ms", f"{used:.0f} us"]
         rates.append(rate)
-    return f"| {size} | {case.name} | {' | '.join(cells)} | {rates[0] / rates[1]:.2f}x |"
+        times.append(used)
+    return f"| {size} | {case.name} | {' | '.join(cells)} | {rates[0] / rates[1]:.2f}x | {times[1] / times[0]:.2f}x |"
 
 
 def write(text: str) -> None:
@@ -340,12 +351,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         directory = Path(place)
         rows = [
-            "| apps | request | ours | p50 | p99 | Go | p50 | p99 | ratio |",
-            "|---|---|---|---|---|---|---|---|---|",
+            "| apps | request | ours | p50 | p99 | processor | Go | p50 | p99 | processor | requests | per processor |",
+            "|---|---|---|---|---|---|---|---|---|---|---|---|",
         ]
         for size in arguments.sizes:
             rows += measure(arguments, size, directory)
-            print("\n".join(rows[-len(CASES) - 1 :]), flush=True)
+            print("\n".join(rows[-len(CASES) - 2 :]), flush=True)
         tables = ["\n".join(rows) + "\n"]
         for make in (beside_the_floor, two_processes):
             tables.append(make(arguments, directory))
