@@ -1,6 +1,6 @@
 # Copyright: The Sortie platform maintainers
 # Apache-2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
-"""The decisions and the words of the roles `backup`, `restore` and `drill`, as filters."""
+"""The decisions and the words of the roles `backup`, `restore`, `drill` and `export`, as filters."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class FilterModule:
             "backup_mistakes": _backups.backup_mistakes,
             "backup_summary": _backups.backup_summary,
             "drill_summary": _backups.drill_summary,
+            "export_summary": _backups.export_summary,
             "on_calendar": _cron.on_calendar,
             "restore_refusal": _backups.restore_refusal,
             "restore_summary": _backups.restore_summary,

@@ -162,12 +162,12 @@ def _back_up(
     identity = _open_or_create(repository, settings, record)
     there = repository.snapshots()
     clock.note("repository")
-    image, received = _fetch(api, place, work / DATABASE, source)
+    image, received = take_copy(api, place, work / DATABASE, source)
     clock.note("copy")
-    facts = _checked(place, work / DATABASE)
+    facts = checked(place, work / DATABASE)
     clock.note("check")
     sequence = 1 + max((entry.sequence for entry in there), default=0)
-    manifest = _manifest(place, image, sequence, received, facts)
+    manifest = manifest_of(place, image, sequence, received, facts)
     manifest["application"]["served"] = catalogue_digest(public_applications(work / DATABASE))
     _write_private(work / MANIFEST, manifest)
     _write_private(work / SECRETS, read_secrets(api, place))
@@ -249,7 +249,7 @@ def make_key(path: Path) -> None:
         partial.unlink()
 
 
-def _fetch(api: TenantApi, place: Place, target: Path, source: Container | None) -> tuple[str, Received]:
+def take_copy(api: TenantApi, place: Place, target: Path, source: Container | None) -> tuple[str, Received]:
     """A whole copy in `target`; the image of the pod it came from, and what is known of the copy."""
     for attempt in range(1, _TRIES + 1):
         pod = running_pod(api, place) if source is None else read_pod(api, source)
@@ -277,7 +277,8 @@ def _fetch(api: TenantApi, place: Place, target: Path, source: Container | None)
     raise AssertionError("unreachable")
 
 
-def _checked(place: Place, database: Path) -> DatabaseFacts:
+def checked(place: Place, database: Path) -> DatabaseFacts:
+    """What a copy holds; BackupError if it is damaged."""
     facts = inspect(database)
     problems = facts.problems or ([] if "applications" in facts.tables else ["it has no applications table"])
     if problems:
@@ -290,9 +291,10 @@ def _checked(place: Place, database: Path) -> DatabaseFacts:
     return facts
 
 
-def _manifest(
+def manifest_of(
     place: Place, image: str, sequence: int, received: Received, facts: DatabaseFacts
 ) -> dict[str, Any]:
+    """What a copy says of itself. `sequence` is its number in the repository."""
     return {
         "format": MANIFEST_FORMAT,
         "tenant": place.tenant,
@@ -324,7 +326,14 @@ def _read_back(repository: Restic, snapshot: str, stored: Mapping[str, str]) -> 
 def _prune(repository: Restic, settings: Settings, there: list[Snapshot]) -> list[Snapshot]:
     removable = to_remove(there, settings.keep)
     if removable:
-        repository.forget([entry.id for entry in removable], prune=True)
+        try:
+            repository.forget([entry.id for entry in removable], prune=True)
+        except ResticError as error:
+            raise BackupError(
+                f"older snapshots could not be removed: {error.happened}",
+                state="the new snapshot is good and counts, and nothing else was changed",
+                next_step=f"set backup_prune: false if the repository is append-only; otherwise {error.next_step}",
+            ) from error
     return removable
 
 

@@ -21,10 +21,9 @@ from ansible_collections.sortie.platform.plugins.module_utils._cluster import (
     items,
 )
 from ansible_collections.sortie.platform.plugins.module_utils._exec import Container
-from ansible_collections.sortie.platform.plugins.module_utils._state import SECRET
+from ansible_collections.sortie.platform.plugins.module_utils._state import RECORDS, SECRET
 
 APPLICATION = "sortie"
-STATUS = "sortie-status"
 SELECTOR = "app=sortie"
 
 
@@ -114,7 +113,7 @@ def timestamp() -> str:
 
 def read_record(api: Api, place: Place, kind: str) -> dict[str, Any]:
     """The last record of a kind (`backup`, `drill`, `restore`); empty where there is none."""
-    manifest = api.get(KINDS["ConfigMap"].path(place.namespace, STATUS)) or {}
+    manifest = api.get(KINDS["ConfigMap"].path(place.namespace, RECORDS)) or {}
     try:
         record: dict[str, Any] = json.loads((manifest.get("data") or {})[f"{kind}.json"])
     except (KeyError, ValueError):
@@ -124,7 +123,7 @@ def read_record(api: Api, place: Place, kind: str) -> dict[str, Any]:
 
 def write_record(api: Api, place: Place, kind: str, record: Mapping[str, Any]) -> None:
     """Leave a record where the application's /metrics, status.yml and the alerts read it."""
-    path = KINDS["ConfigMap"].path(place.namespace, STATUS)
+    path = KINDS["ConfigMap"].path(place.namespace, RECORDS)
     text = json.dumps(record, indent=2, sort_keys=True)
     try:
         api.send("PATCH", path, {"data": {f"{kind}.json": text}}, "application/merge-patch+json")
@@ -135,7 +134,7 @@ def write_record(api: Api, place: Place, kind: str, record: Mapping[str, Any]) -
         manifest = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {"name": STATUS, "namespace": place.namespace, "labels": {"app": "sortie"}},
+            "metadata": {"name": RECORDS, "namespace": place.namespace, "labels": {"app": "sortie"}},
             "data": {f"{kind}.json": text},
         }
         query = {"fieldManager": FIELD_MANAGER}

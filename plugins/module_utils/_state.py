@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,8 @@ PRUNED = (
     "ServiceMonitor",
 )
 DATA = ("PersistentVolumeClaim", "Secret")
+# Where the playbooks of backups leave what became of their last run.
+RECORDS = "sortie-status"
 SECRET = "sortie-secrets"  # nosec B105 # noqa: S105 (its name)
 
 
@@ -96,6 +99,25 @@ def _secrets(api: Api, tenants: Sequence[Tenant]) -> dict[tuple[str, str], dict[
     }
 
 
+def _records(api: Api) -> dict[str, dict[str, Any]]:
+    """What the last backup, drill and restore left, by namespace."""
+    query = {"fieldSelector": f"metadata.name={RECORDS}"}
+    return {
+        manifest["metadata"]["namespace"]: {
+            name.removesuffix(".json"): _record(text) for name, text in (manifest.get("data") or {}).items()
+        }
+        for manifest in items(api, KINDS["ConfigMap"].path(), query)
+    }
+
+
+def _record(text: str) -> dict[str, Any]:
+    try:
+        record = json.loads(text)
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
 def _deployment(owned: Sequence[tuple[str, str, Manifest]], tenant: Tenant) -> dict[str, Any] | None:
     for _tenant, kind, manifest in owned:
         if kind == "Deployment" and manifest["metadata"]["namespace"] == tenant.namespace:
@@ -111,7 +133,12 @@ def _deployment(owned: Sequence[tuple[str, str, Manifest]], tenant: Tenant) -> d
 
 
 def read(
-    api: Api, tenants: Sequence[Tenant], *, authority: Authority | None = None, with_data: bool = False
+    api: Api,
+    tenants: Sequence[Tenant],
+    *,
+    authority: Authority | None = None,
+    with_data: bool = False,
+    with_records: bool = False,
 ) -> dict[str, Any]:
     """What there is of each tenant. Contains the keys that sign service tokens: never to be shown."""
     version = api.get("/version") or {}
@@ -119,6 +146,7 @@ def read(
     present = [kind for kind in PRUNED if "." not in (group := _group(kind)) or group in groups]
     owned = _owned(api, present)
     data = _owned(api, DATA) if with_data else []
+    records = _records(api) if with_records else {}
     namespaces = _namespaces(api, tenants)
     secrets = _secrets(api, tenants)
     answer: dict[str, Any] = {}
@@ -140,6 +168,7 @@ def read(
             "deployment": _deployment(owned, tenant),
             "secret_keys": sorted(secret),
             "certificate": describe(certificate, authority, tenant.host) if certificate else None,
+            "records": records.get(tenant.namespace, {}),
             "jwt_secret": secret.get("jwt-secret", b"").decode(),
         }
     return {

@@ -37,6 +37,10 @@ options:
     description: Whether to list what holds the tenants' data as well (PersistentVolumeClaims and Secrets).
     type: bool
     default: false
+  records:
+    description: Whether to read what the last backup, drill and restore left as well.
+    type: bool
+    default: false
   tenants:
     description: The tenants to look for.
     type: list
@@ -110,6 +114,7 @@ tenants:
         available: 1}
       secret_keys: [admin-password, jwt-secret]
       certificate: {not_after: "2027-12-25T21:00:00+00:00", due: false}
+      records: {backup: {ok: true, time: "2026-01-01T03:15:04+00:00", snapshot: 1f2e3d4c}}
 """
 
 from pathlib import Path
@@ -129,6 +134,7 @@ ARGUMENTS: dict[str, Any] = {
     **AUTH_ARGUMENTS,
     "ca_dir": {"type": "path"},
     "data": {"type": "bool", "default": False},
+    "records": {"type": "bool", "default": False},
     "tenants": {
         "type": "list",
         "elements": "dict",
@@ -150,7 +156,13 @@ def main() -> None:
     tenants = [Tenant(**tenant) for tenant in arguments["tenants"]]
     try:
         cluster = Cluster(arguments["kubeconfig"], arguments["context"])
-        found = read(cluster, tenants, authority=authority, with_data=arguments["data"])
+        found = read(
+            cluster,
+            tenants,
+            authority=authority,
+            with_data=arguments["data"],
+            with_records=arguments["records"],
+        )
     except ClusterError as error:
         missing = not Path(arguments["kubeconfig"]).exists()
         module.exit_json(changed=False, error=str(error), no_kubeconfig=missing, tenants={})

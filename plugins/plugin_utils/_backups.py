@@ -218,6 +218,22 @@ def drill_summary(results: Results, check_mode: bool = False) -> str:
     return table(rows, columns if any("size" in row for row in rows) else columns[:2]) + "\n"
 
 
+def export_summary(results: Results, check_mode: bool = False) -> str:
+    """The end of export.yml: a line for each tenant."""
+    rows = []
+    for tenant, result in results.items():
+        found = result.get("export") or {}
+        if found:
+            of = f"snapshot {found['snapshot']}" if found["snapshot"] else "now"
+            facts = {**found, "of": of, "size": size(int(found["bytes"])), "sha256": found["sha256"][:12]}
+            rows.append({"tenant": tenant, "state": "written", **facts})
+        else:
+            state = "would be written" if check_mode and not result.get("failure") else "FAILED"
+            rows.append({"tenant": tenant, "state": state})
+    columns = ["tenant", "state", "of", "size", "rows", "sha256", "file"]
+    return table(rows, columns if any("file" in row for row in rows) else columns[:2]) + "\n"
+
+
 def runner_wanted(tenants: Sequence[Description]) -> bool:
     """Whether some tenant's runs happen in the cluster, with the image that this collection builds."""
     return any(

@@ -6,13 +6,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+from ansible_collections.sortie.platform.plugins.plugin_utils._backups import age
 from ansible_collections.sortie.platform.plugins.plugin_utils._plan import Tenant, unreachable
 from ansible_collections.sortie.platform.plugins.plugin_utils._steps import tenant_endpoint
 from ansible_collections.sortie.platform.plugins.plugin_utils._summary import table, url
 
-COLUMNS = ("tenant", "url", "version", "health", "database", "pods", "certificate")
+# The runs whose last good one has an age: what module `tenant_info` calls their records.
+RECORDED = ("backup", "drill")
+COLUMNS = ("tenant", "url", "version", "health", "database", "pods", "certificate", "backup", "drill")
 
 
 def tenant_endpoints(tenants: Sequence[Tenant]) -> list[dict[str, Any]]:
@@ -38,7 +42,26 @@ def _problem(tenant: Tenant, info: Mapping[str, Any], answers: Mapping[str, Any]
         return "its Deployment does not exist"
     answer, deployment = answers[tenant["tenant"]], found["deployment"]
     running = "" if deployment["settled"] else str(deployment["message"])
-    return "; ".join(part for part in (running, str(answer["message"])) if part)
+    failed = [
+        f"the last {kind} failed ({record.get('failed_at')}): {record.get('error')}"
+        for kind, record in found["records"].items()
+        if kind in RECORDED and not record.get("ok", True)
+    ]
+    return "; ".join(part for part in (running, str(answer["message"]), *failed) if part)
+
+
+def _seconds_since_good(record: Mapping[str, Any]) -> int | None:
+    """How long ago the last good run ended; None where there was none."""
+    try:
+        return int((datetime.now(UTC) - datetime.fromisoformat(str(record.get("time")))).total_seconds())
+    except ValueError:
+        return None
+
+
+def _told(record: Mapping[str, Any], seconds: int | None) -> str:
+    """A run in a cell of the table: the age of the last good one, and whether the last one failed."""
+    since = "-" if seconds is None else age(max(0, seconds))
+    return since if record.get("ok", True) else f"FAILED ({since})"
 
 
 def tenant_statuses(
@@ -50,6 +73,8 @@ def tenant_statuses(
         found = info["tenants"].get(tenant["tenant"]) or {}
         deployment = found.get("deployment")
         problem = _problem(tenant, info, health["tenants"])
+        records = {kind: (found.get("records") or {}).get(kind, {}) for kind in RECORDED}
+        seconds = {kind: _seconds_since_good(record) for kind, record in records.items()}
         statuses.append(
             {
                 "tenant": tenant["tenant"],
@@ -60,6 +85,8 @@ def tenant_statuses(
                 "database": tenant["database"],
                 "pods": f"{deployment['available']}/{deployment['replicas']}" if deployment else "-",
                 "certificate": ((found.get("certificate") or {}).get("not_after") or "-")[:10],
+                **{kind: _told(records[kind], seconds[kind]) for kind in RECORDED},
+                **{f"{kind}_age_seconds": seconds[kind] for kind in RECORDED},
                 "image": deployment["image"] if deployment else "",
                 "milliseconds": health["tenants"][tenant["tenant"]]["milliseconds"],
             }

@@ -63,7 +63,10 @@ def test_a_body_above_the_limit_is_refused(start: Starter) -> None:
 def test_metrics_are_prometheus_text(start: Starter, tmp_path: Path) -> None:
     status = tmp_path / "status"
     status.mkdir()
-    (status / "backup.json").write_text(json.dumps({"ok": True, "time": "2025-01-31T12:00:00Z"}))
+    good = {"ok": True, "time": "2025-01-31T12:00:00Z", "bytes": 4096, "seconds": 2.5}
+    (status / "backup.json").write_text(json.dumps(good))
+    failed = {"ok": False, "time": "2025-01-30T12:00:00Z", "error": "no room", "recovery_seconds": 7.5}
+    (status / "drill.json").write_text(json.dumps(failed))
     app = start(SORTIE_STATUS_DIR=str(status))
     app.get("/api/apps")
     reply = app.get("/metrics")
@@ -74,7 +77,16 @@ def test_metrics_are_prometheus_text(start: Starter, tmp_path: Path) -> None:
     assert 'sortie_http_requests_total{method="GET",route="/api/apps",status="200"} 1.0' in text
     assert 'sortie_http_request_seconds_bucket{method="GET",route="/api/apps",le="+Inf"} 1' in text
     assert re.search(r"^sortie_database_size_bytes \d+", text, re.MULTILINE)
-    assert re.search(r"^sortie_last_backup_age_seconds [0-9.e+]+$", text, re.MULTILINE)
+    backups = dict(line.split(" ") for line in text.splitlines() if re.match("sortie_(backup|drill)_", line))
+    assert {name: float(value) for name, value in backups.items()} == {
+        "sortie_backup_last_ok": 1,
+        "sortie_backup_last_success_timestamp_seconds": 1738324800,
+        "sortie_backup_size_bytes": 4096,
+        "sortie_backup_duration_seconds": 2.5,
+        "sortie_drill_last_ok": 0,
+        "sortie_drill_last_success_timestamp_seconds": 1738238400,
+        "sortie_drill_recovery_seconds": 7.5,
+    }
     assert "sortie_build_info{" in text
 
 

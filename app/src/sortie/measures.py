@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import resource
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,20 @@ from .storage.errors import StorageError
 from .version import VERSION
 
 _NONE: Labels = ()
+# Numbers of the last good run of each kind: its key in the record, the gauge and what it means.
+_RECORDED = {
+    "backup": (
+        ("bytes", "sortie_backup_size_bytes", "Size of the database in the last good backup."),
+        ("seconds", "sortie_backup_duration_seconds", "How long the last good backup took."),
+    ),
+    "drill": (
+        (
+            "recovery_seconds",
+            "sortie_drill_recovery_seconds",
+            "How long the last good drill took to recover.",
+        ),
+    ),
+}
 
 
 def lines(site: Site) -> list[str]:
@@ -69,26 +82,23 @@ def _database(site: Site) -> list[str]:
 
 
 def _recovery(site: Site) -> list[str]:
-    """Ages of what the backup playbooks left in the status directory; nothing where there is none."""
+    """What the backup playbooks left in the status directory; nothing where there is none."""
     if not site.settings.status_dir:
         return []
     found: list[str] = []
-    for kind in ("backup", "drill"):
+    for kind, numbers in _RECORDED.items():
         record = _status(Path(site.settings.status_dir) / f"{kind}.json")
         if record is None:
             continue
         good = bool(record.get("ok", True))
-        found += gauges(f"sortie_last_{kind}_ok", f"Whether the last {kind} was good.", {_NONE: int(good)})
+        found += gauges(f"sortie_{kind}_last_ok", f"Whether the last {kind} was good.", {_NONE: int(good)})
         moment = _moment(record.get("time"))
         if moment is not None:
-            found += gauges(
-                f"sortie_last_{kind}_timestamp_seconds", f"When the last good {kind} ended.", {_NONE: moment}
-            )
-            found += gauges(
-                f"sortie_last_{kind}_age_seconds",
-                f"How long ago the last good {kind} ended.",
-                {_NONE: max(0.0, time.time() - moment)},
-            )
+            name = f"sortie_{kind}_last_success_timestamp_seconds"
+            found += gauges(name, f"When the last good {kind} ended.", {_NONE: moment})
+        for key, name, meaning in numbers:
+            if isinstance(value := record.get(key), int | float):
+                found += gauges(name, meaning, {_NONE: value})
     return found
 
 

@@ -194,7 +194,7 @@ class Settings:
         "SORTIE_STATUS_DIR",
         parsers.text,
         "",
-        "Directory with backup.json and drill.json of the backup playbooks; their age is in /metrics",
+        "Directory with backup.json and drill.json of the backup playbooks, which stand in /metrics",
     )
 
 

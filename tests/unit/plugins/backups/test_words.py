@@ -12,6 +12,7 @@ from ansible_collections.sortie.platform.plugins.plugin_utils._backups import (
     backup_mistakes,
     backup_summary,
     drill_summary,
+    export_summary,
     restore_refusal,
     restore_summary,
     runner_wanted,
@@ -160,6 +161,20 @@ def test_summaries_have_a_line_for_each_tenant_failed_or_not() -> None:
     text = drill_summary({"acme": {"drill": drill, "failure": ""}, "globex": {}})
     assert "14.2 s" in text
     assert "globex  FAILED" in text
+
+
+def test_the_summary_of_an_export_names_the_files() -> None:
+    written = {
+        "file": "/exports/sortie-acme-20260101T031504Z.db",
+        "snapshot": "",
+        "bytes": 131072,
+        "rows": 23,
+        "sha256": "7f1d029d93a9ffff",
+    }
+    text = export_summary({"acme": {"export": written}, "globex": {"failure": "gone"}})
+    assert "/exports/sortie-acme-20260101T031504Z.db" in text
+    assert "FAILED" in text
+    assert "would be written" in export_summary({"acme": {"export": {}, "failure": ""}}, True)
 
 
 def test_a_dry_run_shows_what_would_change() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -34,6 +35,10 @@ def test_a_tenant_that_runs_and_answers_is_well() -> None:
         "database": "sqlite",
         "pods": "1/1",
         "certificate": "2027-01-01",
+        "backup": "-",
+        "drill": "-",
+        "backup_age_seconds": None,
+        "drill_age_seconds": None,
         "image": "sortie:1",
         "milliseconds": 12,
     }
@@ -67,6 +72,26 @@ def test_what_is_the_matter_is_told(there: dict[str, Any], answer: dict[str, Any
     assert status_failure([found_status]) == f"Not every tenant is well.\nacme: {problem}"
 
 
+def test_the_age_of_the_last_good_backup_and_drill_is_told() -> None:
+    good = (datetime.now(UTC) - timedelta(hours=3)).isoformat(timespec="seconds")
+    told = status(found(records={"backup": {"ok": True, "time": good}, "restore": {"ok": True}}))
+    assert (told["backup"], told["drill"], told["problem"]) == ("3 h", "-", "")
+    assert 10800 <= told["backup_age_seconds"] < 10860
+
+
+def test_a_tenant_whose_last_backup_failed_is_not_well() -> None:
+    good = (datetime.now(UTC) - timedelta(days=2)).isoformat(timespec="seconds")
+    failed = {
+        "ok": False,
+        "time": good,
+        "failed_at": "2026-01-01T03:15:04+00:00",
+        "error": "no room. Next: x",
+    }
+    told = status(found(records={"backup": failed, "drill": {"ok": False, "time": ""}}))
+    assert (told["backup"], told["drill"], told["health"]) == ("FAILED (2 d)", "FAILED (-)", "not well")
+    assert "the last backup failed (2026-01-01T03:15:04+00:00): no room. Next: x" in told["problem"]
+
+
 def test_a_cluster_that_does_not_answer_is_told() -> None:
     failed = {"error": "it does not answer", "no_kubeconfig": False, "tenants": {}}
     answer = {"tenants": {"acme": {**WELL, "healthy": False, "message": "x"}}}
@@ -93,7 +118,8 @@ def test_json_holds_every_field() -> None:
 
 def test_a_table_names_the_columns() -> None:
     head, row = status_text([status(found())]).splitlines()
-    assert head.split() == ["TENANT", "URL", "VERSION", "HEALTH", "DATABASE", "PODS", "CERTIFICATE"]
+    columns = ["TENANT", "URL", "VERSION", "HEALTH", "DATABASE", "PODS", "CERTIFICATE", "BACKUP", "DRILL"]
+    assert head.split() == columns
     assert row.split() == ["acme", "https://acme.example.com", "1", "well", "sqlite", "1/1", "2027-01-01"]
 
 

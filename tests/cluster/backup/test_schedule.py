@@ -1,0 +1,113 @@
+"""A schedule in the cluster makes snapshots with nobody typing anything, with rights for that and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.sortie.platform.tests.cluster.live import Live, eventually
+from ansible_collections.sortie.platform.tests.cluster.tenant import Tenant
+
+CLAIM = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "backups", "namespace": "sortie-spare"},
+    "spec": {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "standard",
+        "resources": {"requests": {"storage": "1Gi"}},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def variables(live: Live) -> dict[str, str]:
+    return {
+        "backup_volume_claim": "backups",
+        "backup_repository": "/repository/spare",
+        "backup_password_file": str(live.local / "backup-keys" / "spare-in-cluster"),
+    }
+
+
+@pytest.fixture(scope="module")
+def scheduled(live: Live, spare: Tenant, variables: dict[str, str]) -> Iterator[Tenant]:
+    """Tenant `spare` with a backup each minute."""
+    live.kubectl("apply", "--filename", "-", given=json.dumps(CLAIM))
+    # Its last backup went to another repository, and a scheduled run starts no new one in place of one that is gone.
+    live.kubectl("delete", "configmap", "sortie-status", "--namespace", spare.namespace, "--ignore-not-found")
+    spare.good("schedule", **variables, sortie_backup_schedule="* * * * *", backup_drill_schedule="0 0 1 1 *")
+    yield spare
+    spare.good("schedule", **variables)
+    left = live.objects("cronjobs,roles,rolebindings", "--namespace", spare.namespace)["items"]
+    assert [entry["metadata"]["name"] for entry in left] == []
+    live.kubectl("delete", "configmap", "sortie-status", "--namespace", spare.namespace, "--ignore-not-found")
+    live.kubectl("delete", "persistentvolumeclaim", "backups", "--namespace", spare.namespace)
+
+
+def test_snapshots_appear_with_nobody_typing_anything(live: Live, scheduled: Tenant) -> None:
+    def recorded() -> bool:
+        there = live.kubectl("get", "configmap", "sortie-status", "-n", scheduled.namespace, check=False)
+        return there.returncode == 0 and scheduled.record("backup").get("sequence", 0) >= 2
+
+    # The second one found the first one in its repository.
+    eventually(recorded, "two backups were made", 300)
+    record = scheduled.record("backup")
+    assert record["ok"] is True
+    assert (record["repository"], record["kept"]) == ("/repository/spare", record["sequence"])
+
+
+def test_runs_do_not_overlap_have_a_deadline_and_a_history(live: Live, scheduled: Tenant) -> None:
+    spec = live.objects("cronjob", "sortie-backup", "--namespace", scheduled.namespace)["spec"]
+    assert spec["concurrencyPolicy"] == "Forbid"
+    assert spec["startingDeadlineSeconds"] > 0
+    assert spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] > 0
+    assert (spec["successfulJobsHistoryLimit"], spec["failedJobsHistoryLimit"]) == (3, 3)
+    assert spec["timeZone"] == "UTC"
+
+
+def test_the_key_stands_in_a_secret_and_nowhere_else(
+    live: Live, scheduled: Tenant, variables: dict[str, str]
+) -> None:
+    key = Path(variables["backup_password_file"]).read_text().strip()
+    shown = live.kubectl(
+        "get", "configmaps,cronjobs,jobs,pods", "--namespace", scheduled.namespace, "--output", "yaml"
+    ).stdout
+    jobs = live.objects("jobs", "--namespace", scheduled.namespace)["items"]
+    logs = "".join(
+        live.kubectl("logs", f"job/{job['metadata']['name']}", "-n", scheduled.namespace, check=False).stdout
+        for job in jobs
+    )
+    assert len(key) >= 32
+    assert "snapshot" in logs.lower()
+    assert key not in shown + logs
+
+
+RIGHTS = {
+    ("create", "pods/exec", "sortie-spare"): True,
+    ("patch", "configmap/sortie-status", "sortie-spare"): True,
+    ("get", "secret/sortie-secrets", "sortie-spare"): True,
+    ("get", "secret/sortie-tls", "sortie-spare"): False,
+    ("list", "secrets", "sortie-spare"): False,
+    ("patch", "deployment/sortie", "sortie-spare"): False,
+    ("delete", "persistentvolumeclaim/sortie-data", "sortie-spare"): False,
+    ("create", "pods", "sortie-spare"): False,
+    ("create", "pods", "sortie-spare-drill"): True,
+    ("create", "pods/exec", "sortie-demo"): False,
+    ("get", "secret/sortie-secrets", "sortie-demo"): False,
+    ("list", "pods", "kube-system"): False,
+}
+
+
+def test_the_account_may_do_this_and_nothing_else(live: Live, scheduled: Tenant) -> None:
+    account = f"--as=system:serviceaccount:{scheduled.namespace}:sortie-backup"
+    allowed = {
+        asked: live.kubectl(
+            "auth", "can-i", *asked[:2], "--namespace", asked[2], account, check=False
+        ).stdout.strip()
+        == "yes"
+        for asked in RIGHTS
+    }
+    assert allowed == RIGHTS
