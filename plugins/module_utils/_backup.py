@@ -55,6 +55,11 @@ from ansible_collections.sortie.platform.plugins.module_utils._sqlite_file impor
     public_applications,
     sha256_of,
 )
+from ansible_collections.sortie.platform.plugins.module_utils._volume_snapshot import (
+    VolumeSnapshots,
+    make,
+    prune,
+)
 
 MANIFEST_FORMAT = "sortie-backup-1"
 DATABASE = "sortie.db"
@@ -79,6 +84,8 @@ class Settings:
     prune: bool = True
     new_repository: bool = False
     lock_seconds: float = 600
+    # Whether the storage is to snapshot the volume before, and how many of those stay.
+    volume: VolumeSnapshots | None = None
     restic: str = "restic"
 
     def open(self, tenant: str) -> Restic:
@@ -162,6 +169,8 @@ def _back_up(
     identity = _open_or_create(repository, settings, record)
     there = repository.snapshots()
     clock.note("repository")
+    volume = settings.volume if source is None and not safety else None
+    volume_snapshot = make(api, place, volume) if volume else ""
     image, received = take_copy(api, place, work / DATABASE, source)
     clock.note("copy")
     facts = checked(place, work / DATABASE)
@@ -180,6 +189,8 @@ def _back_up(
     clock.note("verify")
     there = repository.snapshots()
     removed = _prune(repository, settings, there) if settings.prune and not safety else []
+    if volume:
+        prune(api, place, volume)
     clock.note("prune")
     good = [entry for entry in there if entry.verified and entry not in removed]
     made = newest_first(good)[0]
@@ -194,6 +205,7 @@ def _back_up(
         "tables": facts.tables,
         "rows": facts.rows,
         "image": manifest["application"]["image"],
+        "volume_snapshot": volume_snapshot,
         "kept": len(good),
         "removed": [entry.id[:8] for entry in removed],
         "seconds": clock.seconds,

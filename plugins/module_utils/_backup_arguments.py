@@ -12,6 +12,7 @@ from ansible_collections.sortie.platform.plugins.module_utils._backup import Set
 from ansible_collections.sortie.platform.plugins.module_utils._backup_tenant import Place
 from ansible_collections.sortie.platform.plugins.module_utils._cluster import AUTH_ARGUMENTS
 from ansible_collections.sortie.platform.plugins.module_utils._retention import Keep
+from ansible_collections.sortie.platform.plugins.module_utils._volume_snapshot import VolumeSnapshots
 
 TENANT_ARGUMENTS: dict[str, Any] = {
     **AUTH_ARGUMENTS,
@@ -35,6 +36,9 @@ KEEP_ARGUMENTS: dict[str, Any] = {
     "keep_monthly": {"type": "int", "default": 12},
     "prune": {"type": "bool", "default": True},
     "new_repository": {"type": "bool", "default": False},
+    "volume_snapshot": {"type": "bool", "default": False},
+    "volume_snapshot_class": {"type": "str", "default": ""},
+    "volume_snapshots_keep": {"type": "int", "default": 3},
 }
 
 
@@ -67,4 +71,7 @@ def settings_of(given: Mapping[str, Any], repository: Mapping[str, Any] | None =
         prune=given.get("prune", False),
         new_repository=given.get("new_repository", False),
         lock_seconds=given["lock_timeout"],
+        volume=VolumeSnapshots(given["volume_snapshots_keep"], given["volume_snapshot_class"])
+        if given.get("volume_snapshot")
+        else None,
     )

@@ -71,6 +71,9 @@ KINDS = {
     "Service": Kind("v1", "services"),
     "ServiceAccount": Kind("v1", "serviceaccounts"),
     "ServiceMonitor": Kind("monitoring.coreos.com/v1", "servicemonitors"),
+    "StorageClass": Kind("storage.k8s.io/v1", "storageclasses", namespaced=False),
+    "VolumeSnapshot": Kind("snapshot.storage.k8s.io/v1", "volumesnapshots"),
+    "VolumeSnapshotClass": Kind("snapshot.storage.k8s.io/v1", "volumesnapshotclasses", namespaced=False),
 }
 
 

@@ -86,6 +86,20 @@ options:
     description: Whether to start a new repository where an earlier one is known and gone.
     type: bool
     default: false
+  volume_snapshot:
+    description:
+      - Whether the storage snapshots the tenant's volume before, as a C(VolumeSnapshot). An error where the cluster or the
+        storage class cannot.
+    type: bool
+    default: false
+  volume_snapshot_class:
+    description: The C(VolumeSnapshotClass); empty for one whose driver made the volume.
+    type: str
+    default: ""
+  volume_snapshots_keep:
+    description: How many of those stay; at least 1.
+    type: int
+    default: 3
   lock_timeout:
     description: Seconds to wait for another run of the same tenant, or for the repository's lock.
     type: float
@@ -130,6 +144,7 @@ backup:
     tables: {applications: 9, users: 1}
     rows: 10
     image: localhost:5000/sortie:0.1.0
+    volume_snapshot: ""
     kept: 7
     removed: [9a8b7c6d]
     seconds: 3.1

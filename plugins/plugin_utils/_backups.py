@@ -48,6 +48,8 @@ def _wrong(tenant: Description) -> dict[str, str]:
     wrong = {name: "a number of at least 0" for name in KEPT if not _number(tenant[name], 0)}
     if not _number(tenant["keep_last"], 1):
         wrong["keep_last"] = "a number of at least 1"
+    if not _number(tenant["volume_snapshots_keep"], 1):
+        wrong["volume_snapshots_keep"] = "a number of at least 1"
     for name in ("repository", "password_file"):
         if not str(tenant[name]).strip():
             wrong[name] = "not to be empty"
@@ -56,17 +58,22 @@ def _wrong(tenant: Description) -> dict[str, str]:
     if tenant["schedule_target"] not in ("cluster", "host"):
         wrong["schedule_target"] = "cluster or host"
     scheduled = tenant["schedule"] or tenant["drill_schedule"]
-    if scheduled and tenant["schedule_target"] == "cluster" and _unreachable(tenant):
-        wrong["repository"] = (
-            "one that pods reach: s3:, sftp:, rest:, or a path below /repository with backup_volume_claim; "
-            "or backup_schedule_target: host"
-        )
+    if scheduled and tenant["schedule_target"] == "cluster":
+        if _unreachable(tenant):
+            wrong["repository"] = (
+                "one that pods reach: s3:, rest:, or a path below /repository with backup_volume_claim; "
+                "or backup_schedule_target: host"
+            )
+        if tenant["volume_snapshot"] and not tenant["volume_snapshot_class"]:
+            wrong["volume_snapshot_class"] = "the name of one, as the scheduled run may not look for it"
     return wrong
 
 
 def _unreachable(tenant: Description) -> bool:
-    """Whether the repository is a directory that no pod has."""
+    """Whether the repository is a directory that no pod has, or is reached by a program that the runner lacks."""
     repository = str(tenant["repository"])
+    if repository.startswith(("sftp:", "rclone:")):
+        return True
     if not repository.startswith("/"):
         return False
     return not (tenant["volume_claim"] and repository.startswith("/repository"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 from ansible_collections.sortie.platform.plugins.module_utils._sqlite_file import inspect, sha256_of
@@ -118,6 +120,33 @@ def test_an_export_is_a_plain_database_with_its_manifest(live: Live, demo: Tenan
         assert manifest.get("snapshot", "") == variables.get("export_snapshot", "")
         assert {path.stat().st_mode & 0o777 for path in directory.iterdir()} == {0o600}
         shutil.rmtree(directory)
+
+
+def test_a_watch_is_asked_after_a_good_backup_and_after_no_other(demo: Tenant, tmp_path: Path) -> None:
+    asked = []
+
+    class Watch(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+    server = HTTPServer(("127.0.0.1", 0), Watch)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    ping = {"backup_ping_url": f"http://127.0.0.1:{server.server_port}/a-secret-path"}
+    try:
+        told = demo.good("backup", **ping)
+        assert asked == ["/a-secret-path"]
+        wrong = tmp_path / "key"
+        wrong.write_text("another key\n")
+        told += demo.refused("backup", **ping, backup_password_file=str(wrong))
+        assert asked == ["/a-secret-path"]
+        assert "a-secret-path" not in told
+    finally:
+        server.shutdown()
+        server.server_close()
+    told = demo.good("backup", **ping)
+    assert "will take it for missing" in " ".join(told.split())
 
 
 def test_the_status_has_the_age_of_the_last_good_backup_and_drill(live: Live) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from ansible_collections.sortie.platform.plugins.module_utils._backup import Settings, back_up
 from ansible_collections.sortie.platform.plugins.module_utils._backup_error import BackupError
+from ansible_collections.sortie.platform.plugins.module_utils._restic import Restic, ResticError
 from ansible_collections.sortie.platform.plugins.module_utils._retention import Keep
 from ansible_collections.sortie.platform.tests.unit.plugins.backups.tenant_cluster import (
     NAMESPACE,
@@ -72,6 +73,19 @@ def test_older_snapshots_go_after_a_good_one(cluster: TenantCluster, settings: S
     assert (last["sequence"], last["kept"], len(last["removed"])) == (3, 2, 1)
     kept = back_up(cluster, PLACE, replace(settings, prune=False))
     assert (kept["kept"], kept["removed"]) == (3, [])
+
+
+def test_a_repository_that_lets_nothing_be_removed_keeps_the_new_snapshot_and_is_told(
+    cluster: TenantCluster, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise ResticError("refused", "403 Forbidden", "correct the credentials")
+
+    back_up(cluster, PLACE, replace(settings, keep=Keep(1)))
+    monkeypatch.setattr(Restic, "forget", refuse)
+    with pytest.raises(BackupError, match=r"403 Forbidden.*the new snapshot is good.*backup_prune: false"):
+        back_up(cluster, PLACE, replace(settings, keep=Keep(1)))
+    assert [entry.verified for entry in settings.open("acme").snapshots()] == [True, True]
 
 
 def test_a_stream_that_is_cut_is_fetched_again(cluster: TenantCluster, settings: Settings) -> None:

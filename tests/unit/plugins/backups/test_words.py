@@ -38,6 +38,9 @@ def described(tenant: str = "acme", **changed: Any) -> dict[str, Any]:
         "schedule_target": "host",
         "volume_claim": "",
         "runner_image": "",
+        "volume_snapshot": False,
+        "volume_snapshot_class": "",
+        "volume_snapshots_keep": 3,
         **changed,
     }
 
@@ -64,6 +67,15 @@ def test_a_repository_that_two_tenants_share_is_a_mistake_of_both() -> None:
         ({"drill_schedule": "daily"}, "backup_drill_schedule"),
         ({"schedule_target": "moon"}, "backup_schedule_target"),
         ({"schedule": "@daily", "schedule_target": "cluster"}, "backup_repository"),
+        (
+            {"schedule": "0 3 * * *", "schedule_target": "cluster", "repository": "sftp:keeper:/acme"},
+            "backup_repository",
+        ),
+        ({"volume_snapshots_keep": 0}, "backup_volume_snapshots_keep"),
+        (
+            {"schedule": "0 3 * * *", "schedule_target": "cluster", "volume_snapshot": True},
+            "backup_volume_snapshot_class",
+        ),
     ],
 )
 def test_mistakes_are_told_with_their_variable(changed: dict[str, Any], variable: str) -> None:
