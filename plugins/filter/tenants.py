@@ -10,6 +10,7 @@ from typing import Any
 from ansible_collections.sortie.platform.plugins.plugin_utils import (
     _description,
     _differences,
+    _migration,
     _plan,
     _removal,
     _render,
@@ -25,11 +26,13 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
             "all_tenant_mistakes": _description.all_mistakes,
+            "migrate_summary": _migration.migrate_summary,
             "removal_summary": _removal.removal_summary,
             "render_summary": _render.render_summary,
             "status_failure": _status.status_failure,
             "status_text": _status.status_text,
             "tenant_catalogs": _steps.tenant_catalogs,
+            "tenant_databases": _steps.tenant_databases,
             "tenant_description": _description.tenant_description,
             "tenant_differences": _differences.tenant_differences,
             "tenant_endpoints": _status.tenant_endpoints,

@@ -17,6 +17,7 @@ from ansible_collections.sortie.platform.plugins.module_utils._cluster import (
     MANAGED_BY_LABEL,
     TENANT_LABEL,
     Api,
+    ClusterError,
     Manifest,
     items,
 )
@@ -38,6 +39,11 @@ PRUNED = (
 DATA = ("PersistentVolumeClaim", "Secret")
 # Where the playbooks of backups leave what became of their last run.
 RECORDS = "sortie-status"
+METRICS_GROUP = "metrics.k8s.io"
+CLAIM = "sortie-data"
+DEPLOYMENT = "sortie"
+# The ConfigMap that is there while a tenant moves from one kind of database to the other.
+MIGRATION = "sortie-migration"
 SECRET = "sortie-secrets"  # nosec B105 # noqa: S105 (its name)
 
 
@@ -118,6 +124,28 @@ def _record(text: str) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
+def database_of(deployment: Manifest) -> str:
+    """The kind of database that a Deployment of ours uses."""
+    volumes = deployment["spec"]["template"]["spec"].get("volumes") or []
+    claims = [
+        volume["persistentVolumeClaim"]["claimName"]
+        for volume in volumes
+        if "persistentVolumeClaim" in volume
+    ]
+    return "sqlite" if CLAIM in claims else "postgresql"
+
+
+def _migrations(api: Api, tenants: Sequence[Tenant]) -> dict[str, str]:
+    """Where tenants are moving to, by namespace; only copies that are complete count."""
+    namespaces = {tenant.namespace for tenant in tenants}
+    return {
+        namespace: manifest["data"]["to"]
+        for manifest in items(api, KINDS["ConfigMap"].path(), {"fieldSelector": f"metadata.name={MIGRATION}"})
+        if (namespace := manifest["metadata"]["namespace"]) in namespaces
+        and manifest["data"]["phase"] == "copied"
+    }
+
+
 def _deployment(owned: Sequence[tuple[str, str, Manifest]], tenant: Tenant) -> dict[str, Any] | None:
     for _tenant, kind, manifest in owned:
         if kind == "Deployment" and manifest["metadata"]["namespace"] == tenant.namespace:
@@ -125,6 +153,7 @@ def _deployment(owned: Sequence[tuple[str, str, Manifest]], tenant: Tenant) -> d
             return {
                 "settled": verdict.ready,
                 "message": verdict.message,
+                "database": database_of(manifest),
                 "image": manifest["spec"]["template"]["spec"]["containers"][0]["image"],
                 "replicas": manifest["spec"].get("replicas", 1),
                 "available": manifest.get("status", {}).get("availableReplicas", 0),
@@ -144,11 +173,13 @@ def read(
     version = api.get("/version") or {}
     groups = {group["name"] for group in (api.get("/apis") or {}).get("groups", [])}
     present = [kind for kind in PRUNED if "." not in (group := _group(kind)) or group in groups]
+    metrics = ["PodMetrics"] if METRICS_GROUP in groups or _serves_metrics(api) else []
     owned = _owned(api, present)
     data = _owned(api, DATA) if with_data else []
     records = _records(api) if with_records else {}
     namespaces = _namespaces(api, tenants)
     secrets = _secrets(api, tenants)
+    migrations = _migrations(api, tenants)
     answer: dict[str, Any] = {}
     for tenant in tenants:
         mine = namespaces.get(tenant.namespace)
@@ -166,6 +197,7 @@ def read(
             "objects": _references(owned, tenant),
             "data": _references(data, tenant),
             "deployment": _deployment(owned, tenant),
+            "migrates_to": migrations.get(tenant.namespace, ""),
             "secret_keys": sorted(secret),
             "certificate": describe(certificate, authority, tenant.host) if certificate else None,
             "records": records.get(tenant.namespace, {}),
@@ -173,9 +205,18 @@ def read(
         }
     return {
         "version": version.get("gitVersion", ""),
-        "kinds": sorted(present),
+        "kinds": sorted([*present, *metrics]),
         "tenants": answer,
     }
+
+
+def _serves_metrics(api: Api) -> bool:
+    """Whether metrics-server is registered; while it starts, its group is not among the others."""
+    try:
+        return api.get(f"/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.{METRICS_GROUP}") is not None
+    except ClusterError:
+        # Not everybody may ask that; then the list of groups is all there is.
+        return False
 
 
 def _group(kind: str) -> str:

@@ -67,12 +67,28 @@ def refuse(tenant: Tenant, found: Mapping[str, Any], kinds: Sequence[str]) -> st
             f"namespace {namespace} exists and was not made by this collection. "
             "Set another sortie_namespace, or sortie_adopt_namespace: true if it is meant for this tenant"
         )
+    running = (found["deployment"] or {}).get("database", tenant["database"])
+    if running != tenant["database"] and found["migrates_to"] != tenant["database"]:
+        return (
+            f"its data is in {running}, and sortie_database is {tenant['database']}, where it has none. "
+            f"Move it: ansible-playbook playbooks/migrate.yml --limit {tenant['tenant']}"
+        )
+    return _lacking(tenant, kinds) or _missing_secrets(tenant, found)
+
+
+def _lacking(tenant: Tenant, kinds: Sequence[str]) -> str:
+    """What the cluster would have to have for this tenant and has not."""
     if boolean(tenant["service_monitor"]) and "ServiceMonitor" not in kinds:
         return (
             "the cluster knows no ServiceMonitor. Install the Prometheus operator, "
             "or set sortie_service_monitor: false"
         )
-    return _missing_secrets(tenant, found)
+    if boolean(tenant["autoscaling"]) and "PodMetrics" not in kinds:
+        return (
+            "the cluster has no metrics, by which an autoscaler decides. Install metrics-server, "
+            "or set sortie_autoscaling: false"
+        )
+    return ""
 
 
 def _missing_secrets(tenant: Tenant, found: Mapping[str, Any]) -> str:
@@ -152,6 +168,7 @@ def tenant_plan(
     - `tenants`: the given ones, without their manifests
     - `refused`: why a tenant must not be touched, by tenant
     - `expected`: what check mode cannot try, in words, by tenant
+    - `databases`: tenants whose PostgreSQL may have to be tried
     - `secrets`: tenants whose Secrets may have to be written
     - `objects`: names of what is applied, by tenant
     - `unsettled`: tenants whose Deployment is not what was applied last
@@ -163,6 +180,7 @@ def tenant_plan(
         ],
         "refused": {},
         "expected": {},
+        "databases": [],
         "secrets": [],
         "objects": {},
         "unsettled": [],
@@ -182,6 +200,8 @@ def tenant_plan(
             continue
         if needs_secrets(tenant, found):
             plan["secrets"].append(name)
+        if tenant["database"] == "postgresql":
+            plan["databases"].append(name)
         if check_mode and not found["namespace_exists"]:
             # The API cannot try objects of a namespace that is not there, so only the namespace is tried.
             plan["expected"][name] = f"{len(manifests)} objects would be made"

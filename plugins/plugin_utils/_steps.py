@@ -2,8 +2,8 @@
 # Apache-2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
 """Says what each step of a plan is given, and what came of it for each tenant.
 
-`steps` are the results of the steps so far, by name, as Ansible registers them: `info`, `secrets`, `apply`,
-`prune`, `rollout`, `catalog`. A step that was not needed is missing or says `skipped`. A tenant that a step
+`steps` are the results of the steps so far, by name, as Ansible registers them: `info`, `database`, `secrets`,
+`apply`, `prune`, `rollout`, `catalog`. A step that was not needed is missing or says `skipped`. A tenant that a step
 failed for is left out of those that follow; the others go on.
 """
 
@@ -95,7 +95,7 @@ def _rollout_problems(steps: Steps) -> dict[str, str]:
     }
 
 
-STEPS = ("secrets", "apply", "prune", "rollout", "catalog")
+STEPS = ("database", "secrets", "apply", "prune", "rollout", "catalog")
 
 
 def problems(plan: Plan, steps: Steps, before: str | None = None) -> dict[str, str]:
@@ -143,11 +143,32 @@ def tenant_endpoint(tenant: Tenant) -> dict[str, Any]:
     }
 
 
-def tenant_secrets(plan: Plan, variables: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What module `tenant_secrets` is given; the only place where secret variables (`hostvars`) are read."""
+def tenant_databases(plan: Plan, variables: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What module `tenant_database` is given; as below, secret variables (`hostvars`) are read here alone."""
+    return [
+        {
+            "tenant": tenant["tenant"],
+            "namespace": _namespace(variables[tenant["tenant"]]["sortie_tenant"]),
+            "image": tenant["image"],
+            "pull_secrets": tenant["image_pull_secrets"],
+            "dsn": ""
+            if tenant["secrets"] == "external"
+            else variables[tenant["tenant"]]["sortie_database_dsn"],
+            "unsettled": tenant["tenant"] in plan["unsettled"],
+            "timeout": tenant["rollout_timeout"],
+        }
+        for tenant in plan["tenants"]
+        if tenant["tenant"] in plan["databases"]
+    ]
+
+
+def tenant_secrets(
+    plan: Plan, steps: Steps, variables: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """What module `tenant_secrets` is given."""
     return [
         _wanted_secrets(tenant, variables[tenant["tenant"]])
-        for tenant in plan["tenants"]
+        for tenant in _standing(plan, steps, "secrets")
         if tenant["tenant"] in plan["secrets"]
     ]
 

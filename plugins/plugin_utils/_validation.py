@@ -52,6 +52,7 @@ OWN_ENVIRONMENT = {
     "SORTIE_JWT_SECRET",
     "SORTIE_PORT",
     "SORTIE_STATUS_DIR",
+    "SORTIE_STOP_DELAY",
 }
 APP_FIELDS = {
     "category",
@@ -283,7 +284,18 @@ def check_database(variables: Variables) -> Iterator[tuple[str, str]]:
         yield "sortie_database_dsn", "postgresql://USER:PASSWORD@HOST/NAME, with sortie_database: postgresql"
 
 
+BEHAVIOR_FIELDS = {"policies", "selectPolicy", "stabilizationWindowSeconds", "tolerance"}
+
+
 def check_autoscaling(variables: Variables) -> Iterator[tuple[str, str]]:
+    for direction, rules in variables["sortie_autoscaling_behavior"].items():
+        if direction not in ("scaleUp", "scaleDown") or not isinstance(rules, Mapping):
+            yield "sortie_autoscaling_behavior", "scaleUp and scaleDown, each a mapping"
+        elif unknown := sorted(set(rules) - BEHAVIOR_FIELDS):
+            yield (
+                "sortie_autoscaling_behavior",
+                f"{', '.join(sorted(BEHAVIOR_FIELDS))} in {direction}, not {', '.join(unknown)}",
+            )
     if int(variables["sortie_autoscaling_min"]) > int(variables["sortie_autoscaling_max"]):
         yield "sortie_autoscaling_min", "not above sortie_autoscaling_max"
 
@@ -374,7 +386,10 @@ JOINT_CHECKS: tuple[tuple[Callable[[Variables], Iterator[tuple[str, str]]], tupl
         check_database,
         ("sortie_database", "sortie_replicas", "sortie_autoscaling", "sortie_storage_allow_network"),
     ),
-    (check_autoscaling, ("sortie_autoscaling_min", "sortie_autoscaling_max")),
+    (
+        check_autoscaling,
+        ("sortie_autoscaling_min", "sortie_autoscaling_max", "sortie_autoscaling_behavior"),
+    ),
     (check_tls, ("sortie_tls",)),
     (check_secrets, ("sortie_secrets",)),
     (check_annotations, ("sortie_ingress_annotations",)),

@@ -201,6 +201,16 @@ def test_with_a_delay_load_balancers_can_notice_the_end(start_sqlite: Starter) -
     assert app.process.wait(30) == 0
 
 
+def test_near_the_end_no_connection_is_kept(start_sqlite: Starter) -> None:
+    """A proxy that keeps one would ask here until the last moment."""
+    app = start_sqlite(SORTIE_STOP_DELAY="2s")
+    assert "connection" not in app.get("/api/apps").headers
+    app.process.send_signal(signal.SIGTERM)
+    eventually(lambda: app.get("/readyz").status == 503)
+    assert app.get("/api/apps").headers["connection"] == "close"
+    assert app.process.wait(30) == 0
+
+
 def test_an_idle_connection_does_not_hold_up_the_end(start_sqlite: Starter) -> None:
     app = start_sqlite()
     with socket.create_connection(("127.0.0.1", app.port)):

@@ -21,6 +21,15 @@ CLUSTER_VARIABLES = ROOT / "molecule" / "cluster.yml"
 
 
 @dataclass(frozen=True)
+class Command:
+    """A command with where and in which environment it is run."""
+
+    args: list[str]
+    cwd: Path
+    env: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Live:
     """Where it lies (SORTIE_LOCAL_DIR) and the variables that it was made with."""
 
@@ -53,32 +62,40 @@ class Live:
 
     def get(self, tenant: str, path: str = "/") -> Answer:
         """An answer through the ingress; its certificate must be of the installation's own authority."""
+        return self.ask(tenant, "GET", path)
+
+    def ask(self, tenant: str, method: str, path: str, body: Any = None, token: str | None = None) -> Answer:
         port = self.variables["common_https_port"]
         client = Client(
             Endpoint(f"{tenant}.localhost", port, "127.0.0.1", ca_file=str(self.local / "ca" / "ca.crt"))
         )
         try:
-            return client.request("GET", path)
+            return client.request(method, path, body, token)
         finally:
             client.close()
+
+    def playbook_command(
+        self, name: str, *arguments: str, inventories: tuple[str, ...] = ("local",)
+    ) -> Command:
+        """The command that runs `playbooks/NAME.yml` on the test cluster."""
+        sources = [
+            argument for name in inventories for argument in ("--inventory", str(ROOT / "inventories" / name))
+        ]
+        program = str(Path(sys.executable).with_name("ansible-playbook"))
+        variables = ("--extra-vars", f"@{CLUSTER_VARIABLES}")
+        return Command(
+            [program, f"playbooks/{name}.yml", *sources, *variables, *arguments],
+            ROOT,
+            {**os.environ, "SORTIE_LOCAL_DIR": str(self.local), "COLUMNS": "200"},
+        )
 
     def playbook(
         self, name: str, *arguments: str, inventories: tuple[str, ...] = ("local",)
     ) -> subprocess.CompletedProcess[str]:
         """Runs `playbooks/NAME.yml` on the test cluster."""
-        sources = [
-            argument for name in inventories for argument in ("--inventory", str(ROOT / "inventories" / name))
-        ]
+        command = self.playbook_command(name, *arguments, inventories=inventories)
         return subprocess.run(
-            [
-                Path(sys.executable).with_name("ansible-playbook"),
-                *(f"playbooks/{name}.yml", *sources, "--extra-vars", f"@{CLUSTER_VARIABLES}", *arguments),
-            ],
-            cwd=ROOT,
-            env={**os.environ, "SORTIE_LOCAL_DIR": str(self.local), "COLUMNS": "200"},
-            capture_output=True,
-            text=True,
-            check=False,
+            command.args, cwd=command.cwd, env=command.env, capture_output=True, text=True, check=False
         )
 
 

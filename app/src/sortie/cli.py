@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from . import administration, snapshots  # noqa: PLC0415
+    from . import administration, databases, snapshots  # noqa: PLC0415
     from .version import VERSION  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(
@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     snapshots.add_commands(subparsers)
     administration.add_commands(subparsers)
+    databases.add_commands(subparsers)
 
     serve = subparsers.add_parser("serve", help="serve the portal (the default)")
     for name, variable in _OPTIONS.items():

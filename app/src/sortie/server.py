@@ -28,9 +28,13 @@ _CODES = {413: "too_large", 431: "headers_too_large", 501: "not_implemented"}
 
 
 class _Task(WSGITask):
-    """Keeps the connection after answers that have no body; waitress would close it."""
+    """Keeps the connection after answers that have no body; waitress would close it. At the end it keeps none."""
 
     def build_response_header(self) -> bytes:
+        if getattr(self.channel.server, "is_ending", False):
+            # A proxy that kept the connection asks here again; told so, it asks somewhere else in time.
+            self.set_close_on_finish()
+            return bytes(super().build_response_header())
         keep = self.status[:3] in ("304", "204") and self.version == "1.1" and not self._client_closes()
         header: bytes = super().build_response_header()
         if keep:
@@ -88,6 +92,8 @@ class Server:
     def stop(self) -> None:
         """End `run`, soon. May be called in a signal handler."""
         self._stopping = True
+        for listener in self._listeners:
+            listener.is_ending = True
         self._listeners[0].pull_trigger()
 
     def run(self) -> None:

@@ -16,6 +16,8 @@ COMPUTED = {
     "sortie_kubeconfig": "/cluster/kubeconfig",
     "sortie_namespace": "sortie-acme",
     "sortie_image": "localhost:5000/sortie:1",
+    "sortie_replicas": 1,
+    "sortie_pod_disruption_budget": False,
     "sortie_tls_ca_file": "",
 }
 
@@ -64,6 +66,7 @@ def found(**values: Any) -> dict[str, Any]:
         "objects": [],
         "data": [],
         "deployment": {"settled": True, "message": "", "image": "sortie:1", "replicas": 1, "available": 1},
+        "migrates_to": "",
         "secret_keys": ["admin-password", "jwt-secret"],
         "certificate": {"not_after": "2027-01-01T00:00:00+00:00", "due": False},
         "records": {},

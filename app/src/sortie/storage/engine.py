@@ -57,25 +57,27 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def postgres_engine(settings: Settings, pool_size: int) -> Engine:
+def postgres_connection(settings: Settings) -> Any:
+    """A raw connection."""
     import psycopg  # noqa: PLC0415 - SQLite's users do not need it
 
-    def connect() -> Any:
-        if settings.db_dsn:
-            return psycopg.connect(settings.db_dsn, **_postgres_options())
-        return psycopg.connect(
-            host=settings.db_host,
-            port=settings.db_port,
-            dbname=settings.db_name,
-            user=settings.db_user,
-            password=settings.db_password or None,
-            sslmode=settings.db_sslmode,
-            **_postgres_options(),
-        )
+    if settings.db_dsn:
+        return psycopg.connect(settings.db_dsn, **_postgres_options())
+    return psycopg.connect(
+        host=settings.db_host,
+        port=settings.db_port,
+        dbname=settings.db_name,
+        user=settings.db_user,
+        password=settings.db_password or None,
+        sslmode=settings.db_sslmode,
+        **_postgres_options(),
+    )
 
+
+def postgres_engine(settings: Settings, pool_size: int) -> Engine:
     return create_engine(
         "postgresql+psycopg://",
-        creator=connect,
+        creator=lambda: postgres_connection(settings),
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=False,

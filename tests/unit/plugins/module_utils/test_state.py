@@ -92,7 +92,14 @@ def test_a_deployment_tells_its_image_and_whether_it_is_settled() -> None:
     }
     deployment["metadata"]["generation"] = 1
     api.put("/apis/apps/v1/namespaces/sortie-acme/deployments/sortie", deployment)
-    expected = {"settled": True, "message": "", "image": "sortie:1", "replicas": 1, "available": 1}
+    expected = {
+        "settled": True,
+        "message": "",
+        "database": "postgresql",
+        "image": "sortie:1",
+        "replicas": 1,
+        "available": 1,
+    }
     assert acme(api)["deployment"] == expected
 
 
@@ -115,3 +122,12 @@ def test_a_hundred_tenants_that_are_there_take_as_many_requests_as_one() -> None
         return len(api.requests)
 
     assert requests(100) == requests(1)
+
+
+def test_a_tenant_moves_only_where_its_copy_is_complete() -> None:
+    api = FakeApi()
+    path = "/api/v1/namespaces/sortie-acme/configmaps/sortie-migration"
+    for phase, expected in (("copying", ""), ("copied", "postgresql")):
+        moving = {"name": "sortie-migration", "namespace": "sortie-acme"}
+        api.put(path, {"metadata": moving, "data": {"phase": phase, "to": "postgresql"}})
+        assert acme(api)["migrates_to"] == expected

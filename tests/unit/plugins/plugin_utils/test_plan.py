@@ -179,3 +179,29 @@ def test_secrets_are_written_only_where_something_may_be_missing(
     there: dict[str, Any], given: dict[str, Any], needed: bool
 ) -> None:
     assert needs_secrets(tenant(**given), there) is needed
+
+
+def test_an_autoscaler_without_metrics_is_refused() -> None:
+    given: dict[str, Any] = {"database": "postgresql", "secrets": "external", "autoscaling": True}
+    there = found(secret_keys=["admin-password", "database-dsn", "jwt-secret"])
+    assert "no metrics" in refusal(there, **given)
+    kinds = {**info(acme=there), "kinds": ["PodMetrics"]}
+    assert tenant_plan([tenant(**given)], kinds)["refused"] == {}
+
+
+def test_a_postgresql_may_have_to_be_tried() -> None:
+    given = {"database": "postgresql", "database_dsn": DSN}
+    assert tenant_plan([tenant(**given)], info(acme=found()))["databases"] == ["acme"]
+    assert tenant_plan([tenant()], info(acme=found()))["databases"] == []
+
+
+def test_a_tenant_is_not_begun_empty_on_another_database() -> None:
+    there = found(deployment={**found()["deployment"], "database": "sqlite"})
+    words = refusal(there, database="postgresql", database_dsn=DSN)
+    assert words.startswith("its data is in sqlite, and sortie_database is postgresql")
+    assert "migrate.yml --limit acme" in words
+
+
+def test_a_tenant_whose_data_was_copied_there_may_go() -> None:
+    there = found(deployment={**found()["deployment"], "database": "sqlite"}, migrates_to="postgresql")
+    assert refusal(there, database="postgresql", database_dsn=DSN) == ""

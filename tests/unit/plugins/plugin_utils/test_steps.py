@@ -11,6 +11,7 @@ from ansible_collections.sortie.platform.plugins.plugin_utils._steps import (
     changes,
     problems,
     tenant_catalogs,
+    tenant_databases,
     tenant_manifests,
     tenant_orphans,
     tenant_secrets,
@@ -173,7 +174,7 @@ def test_differences_are_shown_as_text_without_what_the_server_counts() -> None:
 
 
 def test_secrets_are_generated_by_default() -> None:
-    wanted = tenant_secrets(plan(acme=absent()), {"acme": {"sortie_tenant": tenant()}})
+    wanted = tenant_secrets(plan(acme=absent()), {}, {"acme": {"sortie_tenant": tenant()}})
     assert [one["tenant"] for one in wanted] == ["acme"]
     assert wanted[0]["generate"] == ["jwt-secret", "admin-password"]
     assert wanted[0]["values"] == {}
@@ -187,7 +188,7 @@ def test_secrets_of_a_vault_are_read_from_the_hosts_variables() -> None:
     variables = {
         "acme": {"sortie_tenant": tenant(), "sortie_jwt_secret": "k" * 32, "sortie_admin_password": "p" * 12}
     }
-    wanted = tenant_secrets(vault, variables)[0]
+    wanted = tenant_secrets(vault, {}, variables)[0]
     assert (wanted["generate"], wanted["values"]) == (
         [],
         {"jwt-secret": "k" * 32, "admin-password": "p" * 12},
@@ -197,7 +198,9 @@ def test_secrets_of_a_vault_are_read_from_the_hosts_variables() -> None:
 def test_a_dsn_is_written_beside_generated_secrets() -> None:
     dsn = "postgresql://sortie:word@db/sortie"
     postgresql = tenant_plan([tenant(database="postgresql", database_dsn=dsn)], info(acme=absent()))
-    wanted = tenant_secrets(postgresql, {"acme": {"sortie_tenant": tenant(), "sortie_database_dsn": dsn}})[0]
+    wanted = tenant_secrets(
+        postgresql, {}, {"acme": {"sortie_tenant": tenant(), "sortie_database_dsn": dsn}}
+    )[0]
     assert wanted["values"] == {"database-dsn": dsn}
 
 
@@ -205,3 +208,39 @@ def test_a_plan_holds_no_secret() -> None:
     dsn = "postgresql://sortie:hush@db/sortie"
     one = tenant(database="postgresql", database_dsn=dsn, jwt_secret="hush", tls_private_key="hush")
     assert "hush" not in str(tenant_plan([one], info(acme=found(jwt_secret="hush"))))
+
+
+def on_postgresql(**given: Any) -> dict[str, Any]:
+    return tenant_plan(
+        [tenant(database="postgresql", database_dsn=DSN, **given)], info(acme=found(), globex=found())
+    )
+
+
+DSN = "postgresql://sortie:word@db/sortie"
+VARIABLES = {"acme": {"sortie_tenant": tenant(), "sortie_database_dsn": DSN}}
+
+
+def test_a_postgresql_is_tried_with_the_address_that_is_given() -> None:
+    (wanted,) = tenant_databases(on_postgresql(), VARIABLES)
+    assert (wanted["dsn"], wanted["unsettled"]) == (DSN, False)
+    assert wanted["namespace"]["kind"] == "Namespace"
+
+
+def test_with_an_external_secret_the_address_in_it_is_tried() -> None:
+    external = tenant_plan(
+        [tenant(database="postgresql", secrets="external")],
+        info(acme=found(secret_keys=["admin-password", "database-dsn", "jwt-secret"], deployment=None)),
+    )
+    (wanted,) = tenant_databases(external, {"acme": {"sortie_tenant": tenant()}})
+    assert (wanted["dsn"], wanted["unsettled"]) == ("", True)
+
+
+def test_a_tenant_on_sqlite_has_no_database_to_try() -> None:
+    assert tenant_databases(plan(), {}) == []
+
+
+def test_a_tenant_whose_database_will_not_do_is_not_touched() -> None:
+    steps = {"database": {"failures": {"acme": "its PostgreSQL will not do: nothing listens"}}}
+    assert tenant_secrets(on_postgresql(), steps, VARIABLES) == []
+    assert tenant_manifests(on_postgresql(), steps, [tenant()]) == []
+    assert problems(on_postgresql(), steps) == steps["database"]["failures"]
