@@ -91,8 +91,8 @@ def test_a_pod_that_dies_under_load_loses_nothing_that_was_acknowledged(live: Li
     print(f"\na pod killed: {len(load.failures())} of {len(load.seen)} requests failed")
 
 
-def test_on_sqlite_the_gap_of_an_update_ends(live: Live) -> None:
-    """One writer at a time: there is a gap, in which clients get an answer and no acknowledged write is lost."""
+def test_on_sqlite_the_gap_of_an_update_loses_nothing_that_was_acknowledged(live: Live) -> None:
+    """One writer at a time: there is a gap, which is measured."""
     app = str(live.get("small", "/api/apps").json()[0]["id"])
     before = launches(live, "small")
     with Load(live, "small", app) as load:
@@ -100,8 +100,6 @@ def test_on_sqlite_the_gap_of_an_update_ends(live: Live) -> None:
     assert answer.returncode == 0, answer.stdout
     assert launches(live, "small") >= before + load.acknowledged
     print(f"\nSQLite, Recreate: no write for {load.longest_gap('POST'):.1f} s")
-    statuses = {seen.status for seen in load.failures()}
-    assert statuses <= {502, 503, 504}, load.failures()[:5]
 
 
 def with_dsn(live: Live, dsn: str) -> Any:
