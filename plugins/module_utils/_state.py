@@ -42,6 +42,7 @@ RECORDS = "sortie-status"
 METRICS_GROUP = "metrics.k8s.io"
 CLAIM = "sortie-data"
 DEPLOYMENT = "sortie"
+LOAD_BALANCER = "sortie-lb"
 # The ConfigMap that is there while a tenant moves from one kind of database to the other.
 MIGRATION = "sortie-migration"
 SECRET = "sortie-secrets"  # nosec B105 # noqa: S105 (its name)
@@ -146,6 +147,23 @@ def _migrations(api: Api, tenants: Sequence[Tenant]) -> dict[str, str]:
     }
 
 
+def _load_balancers(api: Api, tenants: Sequence[Tenant]) -> dict[str, str]:
+    """Where the tenants' Services `sortie-lb` are reached, by namespace; `pending` while nothing has given them an address."""
+    namespaces = {tenant.namespace for tenant in tenants}
+    return {
+        namespace: ", ".join(_addresses(manifest)) or "pending"
+        for manifest in items(
+            api, KINDS["Service"].path(), {"fieldSelector": f"metadata.name={LOAD_BALANCER}"}
+        )
+        if (namespace := manifest["metadata"]["namespace"]) in namespaces
+    }
+
+
+def _addresses(service: Manifest) -> list[str]:
+    given = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
+    return [str(entry.get("ip") or entry.get("hostname")) for entry in given]
+
+
 def _deployment(owned: Sequence[tuple[str, str, Manifest]], tenant: Tenant) -> dict[str, Any] | None:
     for _tenant, kind, manifest in owned:
         if kind == "Deployment" and manifest["metadata"]["namespace"] == tenant.namespace:
@@ -180,6 +198,7 @@ def read(
     namespaces = _namespaces(api, tenants)
     secrets = _secrets(api, tenants)
     migrations = _migrations(api, tenants)
+    load_balancers = _load_balancers(api, tenants)
     answer: dict[str, Any] = {}
     for tenant in tenants:
         mine = namespaces.get(tenant.namespace)
@@ -197,6 +216,7 @@ def read(
             "objects": _references(owned, tenant),
             "data": _references(data, tenant),
             "deployment": _deployment(owned, tenant),
+            "load_balancer": load_balancers.get(tenant.namespace, ""),
             "migrates_to": migrations.get(tenant.namespace, ""),
             "secret_keys": sorted(secret),
             "certificate": describe(certificate, authority, tenant.host) if certificate else None,

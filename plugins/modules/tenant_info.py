@@ -112,6 +112,8 @@ tenants:
       objects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: sortie-config, namespace: sortie-acme}}]
       deployment: {settled: true, message: "", image: "localhost:5000/sortie@sha256:...", replicas: 1,
         available: 1}
+      load_balancer: pending
+      migrates_to: ""
       secret_keys: [admin-password, jwt-secret]
       certificate: {not_after: "2027-12-25T21:00:00+00:00", due: false}
       records: {backup: {ok: true, time: "2026-01-01T03:15:04+00:00", snapshot: 1f2e3d4c}}

@@ -87,6 +87,7 @@ def tenant_statuses(
                 "certificate": ((found.get("certificate") or {}).get("not_after") or "-")[:10],
                 **{kind: _told(records[kind], seconds[kind]) for kind in RECORDED},
                 **{f"{kind}_age_seconds": seconds[kind] for kind in RECORDED},
+                "load_balancer": found.get("load_balancer") or "-",
                 "image": deployment["image"] if deployment else "",
                 "milliseconds": health["tenants"][tenant["tenant"]]["milliseconds"],
             }
@@ -98,7 +99,8 @@ def status_text(statuses: Sequence[Mapping[str, Any]], form: str = "table") -> s
     """The statuses as a table or as JSON."""
     if form == "json":
         return json.dumps(list(statuses), indent=2, ensure_ascii=False)
-    return table(statuses, COLUMNS) + "\n"
+    balanced = any(status["load_balancer"] != "-" for status in statuses)
+    return table(statuses, [*COLUMNS, *(["load_balancer"] if balanced else [])]) + "\n"
 
 
 def status_failure(statuses: Sequence[Mapping[str, Any]]) -> str:

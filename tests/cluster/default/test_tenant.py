@@ -136,6 +136,14 @@ def test_an_unchanged_run_changes_nothing_and_shows_no_secret(live: Live) -> Non
         assert value not in answer.stdout
 
 
+def test_a_load_balancer_that_nothing_serves_is_told_to_be_pending(live: Live) -> None:
+    """This tenant has `sortie-lb`, and the cluster has nothing that gives it an address."""
+    answer = live.playbook("status", "--inventory", "molecule/default/inventory.yml")
+    assert answer.returncode == 0, answer.stdout
+    assert "LOAD BALANCER" in answer.stdout
+    assert "pending" in answer.stdout
+
+
 def test_an_image_that_cannot_be_pulled_is_told_with_the_pods_reason(live: Live) -> None:
     arguments = ("--inventory", "molecule/default/inventory.yml")
     wrong = "localhost:15000/sortie:not-there"

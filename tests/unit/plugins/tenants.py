@@ -66,6 +66,7 @@ def found(**values: Any) -> dict[str, Any]:
         "objects": [],
         "data": [],
         "deployment": {"settled": True, "message": "", "image": "sortie:1", "replicas": 1, "available": 1},
+        "load_balancer": "",
         "migrates_to": "",
         "secret_keys": ["admin-password", "jwt-secret"],
         "certificate": {"not_after": "2027-01-01T00:00:00+00:00", "due": False},

@@ -131,3 +131,15 @@ def test_a_tenant_moves_only_where_its_copy_is_complete() -> None:
         moving = {"name": "sortie-migration", "namespace": "sortie-acme"}
         api.put(path, {"metadata": moving, "data": {"phase": phase, "to": "postgresql"}})
         assert acme(api)["migrates_to"] == expected
+
+
+def test_a_load_balancer_is_pending_until_something_gives_it_an_address() -> None:
+    api = FakeApi()
+    path = "/api/v1/namespaces/sortie-acme/services/sortie-lb"
+    service = {"metadata": {"name": "sortie-lb", "namespace": "sortie-acme"}}
+    assert acme(api)["load_balancer"] == ""
+    api.put(path, service)
+    assert acme(api)["load_balancer"] == "pending"
+    given = {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}, {"hostname": "lb.example.com"}]}}
+    api.put(path, {**service, "status": given})
+    assert acme(api)["load_balancer"] == "192.0.2.7, lb.example.com"

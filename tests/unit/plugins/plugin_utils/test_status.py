@@ -39,6 +39,7 @@ def test_a_tenant_that_runs_and_answers_is_well() -> None:
         "drill": "-",
         "backup_age_seconds": None,
         "drill_age_seconds": None,
+        "load_balancer": "-",
         "image": "sortie:1",
         "milliseconds": 12,
     }
@@ -134,3 +135,10 @@ def test_a_tenant_is_asked_where_its_ingress_is() -> None:
         "127.0.0.1",
         True,
     )
+
+
+def test_a_load_balancer_without_an_address_is_told() -> None:
+    pending = status(found(load_balancer="pending"))
+    assert (pending["load_balancer"], pending["health"]) == ("pending", "well")
+    assert "LOAD BALANCER" in status_text([pending])
+    assert "LOAD BALANCER" not in status_text([status(found())])
