@@ -67,6 +67,18 @@ _OWN_TABLES = {"alembic_version", "analytics", "audit_log", "revisions", "sessio
 _PAUSE_SECONDS = 0.5
 
 
+def without_litestream(pod: Manifest) -> Manifest:
+    """A copy of a pod's spec that streams nothing: a drill that did would write into the tenant's replica."""
+    copy: Manifest = json.loads(json.dumps(pod))
+    copy["initContainers"] = [
+        entry for entry in copy.get("initContainers") or [] if not entry["name"].startswith("litestream")
+    ]
+    copy["volumes"] = [
+        entry for entry in copy.get("volumes") or [] if entry["name"] not in ("litestream", "replica")
+    ]
+    return copy
+
+
 @dataclass(frozen=True)
 class Request:
     """Which snapshot is tried, where, and how much is read.
@@ -236,7 +248,7 @@ class _Drill:
 
     def _deployment(self) -> Manifest:
         spec = self._template["spec"]
-        pod = json.loads(json.dumps(spec["template"]["spec"]))
+        pod = without_litestream(spec["template"]["spec"])
         for container in pod["containers"]:
             for variable in container.get("env") or []:
                 if reference := (variable.get("valueFrom") or {}).get("secretKeyRef"):

@@ -21,8 +21,6 @@ from ansible_collections.sortie.platform.plugins.plugin_utils._validation import
 OWN_FACTS = {"sortie_outcomes", "sortie_tenant"}
 BRANDING = ("logo_url", "primary_color", "secondary_color", "tenant_name")
 CHECKED_BY = ("type", "elements", "choices", "no_log")
-# What decides whether two tenants clash.
-IDENTITY = ("kubeconfig", "context", "namespace", "ingress_host")
 
 
 def tenant_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,13 +69,13 @@ def tenant_neighbours(
     """Tenants of the inventory that are not in the play, as far as it takes to see whether they clash.
 
     Role defaults are not among their variables (`hostvars`), so `defaults` says them, with `{tenant}` for the
-    name.
+    name: of everything by which tenants can clash.
     """
     return [
         {"tenant": name}
         | {
             part: _value(variables[name], PREFIX + part, defaults[part].format(tenant=name))
-            for part in IDENTITY
+            for part in defaults
         }
         for name in names
     ]

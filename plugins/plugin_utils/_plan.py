@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ Manifest = Mapping[str, Any]
 Plan = Mapping[str, Any]
 
 SECRET_KEYS = ("jwt-secret", "admin-password")
+LITESTREAM_KEYS = ("litestream-access-key-id", "litestream-secret-access-key")
+SIDECARS_SINCE = (1, 29)
 
 
 def plain(value: Any) -> Any:
@@ -107,11 +110,35 @@ def _missing_secrets(tenant: Tenant, found: Mapping[str, Any]) -> str:
     return ""
 
 
+def unsupported(tenant: Tenant, version: str) -> str:
+    """What the cluster is too old for; empty if nothing."""
+    numbers = re.match(r"v?(\d+)\.(\d+)", version)
+    if not boolean(tenant["litestream"]) or numbers is None:
+        return ""
+    if (int(numbers[1]), int(numbers[2])) >= SIDECARS_SINCE:
+        return ""
+    return (
+        f"sortie_litestream needs sidecar containers, which Kubernetes has since 1.29, and the cluster is {version}. "
+        "Upgrade it, or set sortie_litestream: false"
+    )
+
+
+def keeps_litestream_keys(tenant: Tenant) -> bool:
+    """Whether Litestream's keys are brought into the tenant's Secret, if there are any."""
+    return (
+        boolean(tenant["litestream"])
+        and bool(tenant["litestream_bucket"])
+        and (tenant["secrets"] != "external")
+    )
+
+
 def needs_secrets(tenant: Tenant, found: Mapping[str, Any]) -> bool:
     """Whether something about the tenant's Secrets may have to be written."""
     missing = any(key not in found["secret_keys"] for key in SECRET_KEYS)
-    given = tenant["secrets"] == "vault" or (
-        tenant["database"] == "postgresql" and tenant["secrets"] != "external"
+    given = (
+        tenant["secrets"] == "vault"
+        or (tenant["database"] == "postgresql" and tenant["secrets"] != "external")
+        or keeps_litestream_keys(tenant)
     )
     certificate = found["certificate"]
     return (
@@ -195,7 +222,8 @@ def tenant_plan(
                 plan["refused"][name] = unreachable(tenant, info)
             continue
         found = info["tenants"][name]
-        if problem := refuse(tenant, found, info["kinds"]):
+        problem = refuse(tenant, found, info["kinds"]) or unsupported(tenant, info.get("version", ""))
+        if problem:
             plan["refused"][name] = problem
             continue
         if needs_secrets(tenant, found):

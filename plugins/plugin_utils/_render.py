@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
+from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.sortie.platform.plugins.plugin_utils._plan import (
+    LITESTREAM_KEYS,
     SECRET_KEYS,
     Manifest,
     Tenant,
@@ -44,6 +46,8 @@ def needed_secrets(tenant: Tenant) -> dict[str, set[str]]:
     needed = {"sortie-secrets": set(SECRET_KEYS)}
     if tenant["database"] == "postgresql":
         needed["sortie-secrets"].add("database-dsn")
+    if boolean(tenant["litestream"]) and tenant["litestream_bucket"]:
+        needed["sortie-secrets"].update(LITESTREAM_KEYS)
     if tenant["tls"] in ("provided", "self_signed"):
         needed[tenant["ingress_tls_secret"]] = {"tls.crt", "tls.key"}
     for name in tenant["image_pull_secrets"]:

@@ -14,11 +14,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.sortie.platform.plugins.plugin_utils._plan import (
+    LITESTREAM_KEYS,
     SECRET_KEYS,
     Manifest,
     Plan,
     Tenant,
     identity,
+    keeps_litestream_keys,
 )
 
 Steps = Mapping[str, Mapping[str, Any]]
@@ -179,6 +181,9 @@ def _wanted_secrets(tenant: Tenant, variables: Mapping[str, Any]) -> dict[str, A
         values = {key: variables["sortie_" + key.replace("-", "_")] for key in SECRET_KEYS}
     if tenant["database"] == "postgresql" and tenant["secrets"] != "external":
         values["database-dsn"] = variables["sortie_database_dsn"]
+    if keeps_litestream_keys(tenant):
+        given = {key: variables.get("sortie_" + key.replace("-", "_")) for key in LITESTREAM_KEYS}
+        values |= {key: value for key, value in given.items() if value}
     return {
         "tenant": tenant["tenant"],
         "namespace": _namespace(variables["sortie_tenant"]),

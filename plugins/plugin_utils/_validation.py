@@ -35,6 +35,10 @@ SECRET_NAME = re.compile(r".*(_SECRET|_PASSWORD|_TOKEN|_DSN|_KEY)")
 NETWORK_FILE_SYSTEM = re.compile(
     r"(nfs|efs|smb|cifs|samba|azure-?file|filestore|cephfs|gluster|lustre)", re.IGNORECASE
 )
+BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+REPLICA_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+DURATION = re.compile(r"(\d+(\.\d+)?(ms|s|m|h))+")
+DURATION_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 CPU = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>m?)")
 BYTES = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>[kKMGTPE]?i?)")
 UNITS = {"": 1.0, "m": 0.001, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18} | {
@@ -117,6 +121,14 @@ def is_namespace(value: object) -> bool:
     return bool(DNS_LABEL.fullmatch(text)) and not text.startswith("kube-") and text != "default"
 
 
+def seconds(value: object) -> float:
+    """Seconds of a duration as Litestream has them, 0 if it is none."""
+    if not DURATION.fullmatch(str(value)):
+        return 0
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", str(value))
+    return sum(float(number) * DURATION_SECONDS[unit] for number, unit in parts)
+
+
 def is_port(value: object) -> bool:
     return 1 <= int(str(value)) <= 65535
 
@@ -133,6 +145,11 @@ def all_are(check: Check) -> Check:
     return lambda values: all(check(value) for value in values)
 
 
+def empty_or(check: Check) -> Check:
+    return lambda value: value == "" or check(value)
+
+
+DURATION_EXPECTED = "a duration above zero such as 1s, 15m or 24h"
 OBJECT_NAME = "a name of lower-case letters, digits, '-' and '.'"
 COLOUR_EXPECTED = "a colour as #RRGGBB, for example '#398D9B'"
 
@@ -156,6 +173,24 @@ CHECKS: dict[str, tuple[Check, str]] = {
     ),
     "sortie_storage_class": (is_host_name, OBJECT_NAME),
     "sortie_backup_schedule": (lambda value: value == "" or _cron.is_cron(value), _cron.EXPECTED),
+    "sortie_litestream_image": (matches(IMAGE), "an image, [registry/]name[:tag][@sha256:digest]"),
+    "sortie_litestream_bucket": (
+        empty_or(matches(BUCKET)),
+        "the name of a bucket: 3 to 63 lower-case letters, digits, '-' and '.'",
+    ),
+    "sortie_litestream_endpoint": (empty_or(matches(WEB_ADDRESS)), "an address http(s)://..., or nothing"),
+    "sortie_litestream_storage_class": (empty_or(is_host_name), f"{OBJECT_NAME}, or nothing"),
+    "sortie_litestream_storage_size": (
+        lambda value: bool(quantity(value, BYTES)),
+        "a quantity greater than zero, for example 1Gi",
+    ),
+    "sortie_litestream_path": (
+        matches(REPLICA_PATH),
+        "a path of letters, digits, '.', '_' and '-', without '/' at its ends and without '..'",
+    ),
+    "sortie_litestream_sync_interval": (seconds, DURATION_EXPECTED),
+    "sortie_litestream_snapshot_interval": (seconds, DURATION_EXPECTED),
+    "sortie_litestream_retention": (seconds, DURATION_EXPECTED),
     "sortie_ingress_host": (
         is_host_name,
         "a host name of lower-case letters, digits, '-' and '.', no address and no wildcard",
@@ -243,23 +278,28 @@ def check_cluster(variables: Variables) -> Iterator[tuple[str, str]]:
 
 
 def check_resources(variables: Variables) -> Iterator[tuple[str, str]]:
+    for variable in ("sortie_resources", "sortie_litestream_resources"):
+        yield from _check_amounts(variable, variables[variable])
+
+
+def _check_amounts(variable: str, resources: Variables) -> Iterator[tuple[str, str]]:
     sizes: dict[tuple[str, str], float] = {}
-    for part, amounts in variables["sortie_resources"].items():
+    for part, amounts in resources.items():
         if part not in ("requests", "limits") or not isinstance(amounts, Mapping):
-            yield "sortie_resources", "requests and limits, each with cpu and memory"
+            yield variable, "requests and limits, each with cpu and memory"
             continue
         for name, pattern, example in (("cpu", CPU, "100m"), ("memory", BYTES, "128Mi")):
             size = quantity(amounts.get(name, ""), pattern)
             if not size:
                 yield (
-                    "sortie_resources",
+                    variable,
                     f"{part}.{name} as a quantity greater than zero, for example {example}",
                 )
             else:
                 sizes[part, name] = size
     for name in ("cpu", "memory"):
         if sizes.get(("limits", name), float("inf")) < sizes.get(("requests", name), 0):
-            yield "sortie_resources", f"limits.{name} not below requests.{name}"
+            yield variable, f"limits.{name} not below requests.{name}"
 
 
 def check_database(variables: Variables) -> Iterator[tuple[str, str]]:
@@ -282,6 +322,26 @@ def check_database(variables: Variables) -> Iterator[tuple[str, str]]:
         ("postgresql://", "postgres://")
     ):
         yield "sortie_database_dsn", "postgresql://USER:PASSWORD@HOST/NAME, with sortie_database: postgresql"
+
+
+def check_litestream(variables: Variables) -> Iterator[tuple[str, str]]:
+    if not boolean(variables["sortie_litestream"]):
+        return
+    if variables["sortie_database"] != "sqlite":
+        yield "sortie_litestream", "false with sortie_database: postgresql; it copies SQLite databases"
+    if bool(variables["sortie_litestream_bucket"]) == bool(variables["sortie_litestream_storage_class"]):
+        yield "sortie_litestream_bucket", "this or sortie_litestream_storage_class, and not both"
+    keys = ("sortie_litestream_access_key_id", "sortie_litestream_secret_access_key")
+    for one, other in (keys, keys[::-1]):
+        if variables[other] and not variables[one]:
+            yield one, f"a value beside {other}"
+    if seconds(variables["sortie_litestream_retention"]) < seconds(
+        variables["sortie_litestream_snapshot_interval"]
+    ):
+        yield (
+            "sortie_litestream_retention",
+            "at least sortie_litestream_snapshot_interval: a return begins at a whole copy",
+        )
 
 
 BEHAVIOR_FIELDS = {"policies", "selectPolicy", "stabilizationWindowSeconds", "tolerance"}
@@ -381,7 +441,17 @@ def check_catalogue(variables: Variables) -> Iterator[tuple[str, str]]:
 # These look at variables together; each runs only where the named ones have the right type.
 JOINT_CHECKS: tuple[tuple[Callable[[Variables], Iterator[tuple[str, str]]], tuple[str, ...]], ...] = (
     (check_cluster, ("sortie_kubeconfig",)),
-    (check_resources, ("sortie_resources",)),
+    (check_resources, ("sortie_resources", "sortie_litestream_resources")),
+    (
+        check_litestream,
+        (
+            "sortie_litestream",
+            "sortie_litestream_bucket",
+            "sortie_litestream_storage_class",
+            "sortie_litestream_retention",
+            "sortie_litestream_snapshot_interval",
+        ),
+    ),
     (
         check_database,
         ("sortie_database", "sortie_replicas", "sortie_autoscaling", "sortie_storage_allow_network"),
@@ -453,4 +523,27 @@ def clashes(tenants: Sequence[Variables], neighbours: Sequence[Variables] = ()) 
             if mine and other != entry["tenant"]:
                 expected = f"one of its own; tenant {other} has this one"
                 mistakes.append(Mistake(entry["tenant"], PREFIX + variable, value, expected))
+    mistakes += _shared_replicas(tenants, neighbours)
     return mistakes
+
+
+def _shared_replicas(tenants: Sequence[Variables], neighbours: Sequence[Variables]) -> Iterator[Mistake]:
+    """Tenants whose replicas would lie in, or inside, one another's path of a bucket."""
+    streaming = [
+        entry
+        for entry in [*neighbours, *tenants]
+        if boolean(entry.get("litestream", False), strict=False) and entry["litestream_bucket"]
+    ]
+    mine = [entry["tenant"] for entry in tenants]
+    for number, entry in enumerate(streaming):
+        for other in streaming[:number]:
+            store = (entry["litestream_endpoint"], entry["litestream_bucket"])
+            if store != (other["litestream_endpoint"], other["litestream_bucket"]):
+                continue
+            path, theirs = (f"{one['litestream_path']}/" for one in (entry, other))
+            if entry["tenant"] in mine and (path.startswith(theirs) or theirs.startswith(path)):
+                expected = (
+                    "a path of its own in the bucket; "
+                    f"tenant {other['tenant']} has {other['litestream_path']} there"
+                )
+                yield Mistake(entry["tenant"], "sortie_litestream_path", path[:-1], expected)

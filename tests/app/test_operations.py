@@ -8,12 +8,14 @@ import re
 import signal
 import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from pysqlite3 import dbapi2 as sqlite3
 
 from sortie.server import FINISH_SECONDS
+from sortie.storage.engine import BUSY_SECONDS
 from sortie.version import VERSION
 
 from .server import KEY, App, Starter, eventually, run_command
@@ -301,3 +303,16 @@ def test_an_address_in_other_letters_is_not_found_in_its_own_words(shared: App) 
     assert "été" in reply.error["message"]
     assert shared.get("/api/apps/%FF%FE").status == 404
     assert shared.get("/static/x/..%2f..%2fcli.py").status == 404
+
+
+def test_the_end_waits_for_nobody_else_who_reads_the_database(start_sqlite: Starter) -> None:
+    """Litestream reads for as long as it runs."""
+    app = start_sqlite()
+    reader = sqlite3.connect(app.environment["SORTIE_DB"], isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM users").fetchone()
+    app.add_user(app.login(), "writes-into-the-log")
+    started = time.monotonic()
+    assert app.stop() == 0
+    assert time.monotonic() - started < BUSY_SECONDS
+    reader.close()

@@ -19,6 +19,9 @@ COMPUTED = {
     "sortie_replicas": 1,
     "sortie_pod_disruption_budget": False,
     "sortie_tls_ca_file": "",
+    "sortie_litestream_image": "localhost:5000/sortie-litestream:1",
+    "sortie_litestream_path": "acme",
+    "sortie_litestream_storage_size": "1Gi",
 }
 
 

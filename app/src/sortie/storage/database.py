@@ -164,6 +164,8 @@ class SqliteDatabase(Database):
             watcher.close()
         with contextlib.suppress(dbapi2.Error):
             last = engines.sqlite_connection(self.path)
+            # Litestream, where it stands beside us, reads for as long as it runs, and no waiting would end that.
+            last.execute("PRAGMA busy_timeout = 0").fetchone()
             last.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             last.close()
 

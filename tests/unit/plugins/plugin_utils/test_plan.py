@@ -205,3 +205,14 @@ def test_a_tenant_is_not_begun_empty_on_another_database() -> None:
 def test_a_tenant_whose_data_was_copied_there_may_go() -> None:
     there = found(deployment={**found()["deployment"], "database": "sqlite"}, migrates_to="postgresql")
     assert refusal(there, database="postgresql", database_dsn=DSN) == ""
+
+
+def test_a_cluster_without_sidecars_is_told_before_litestream_is_brought() -> None:
+    streamed = tenant("acme", litestream=True, litestream_bucket="replicas")
+    old = {**info(acme=found()), "version": "v1.28.15+k3s1"}
+    assert (
+        "needs sidecar containers, which Kubernetes has since 1.29, and the cluster is v1.28.15+k3s1"
+        in (tenant_plan([streamed], old)["refused"]["acme"])
+    )
+    assert tenant_plan([streamed], {**old, "version": "v1.29.0"})["refused"] == {}
+    assert tenant_plan([tenant("acme")], old)["refused"] == {}

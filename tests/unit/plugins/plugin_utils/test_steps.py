@@ -244,3 +244,20 @@ def test_a_tenant_whose_database_will_not_do_is_not_touched() -> None:
     assert tenant_secrets(on_postgresql(), steps, VARIABLES) == []
     assert tenant_manifests(on_postgresql(), steps, [tenant()]) == []
     assert problems(on_postgresql(), steps) == steps["database"]["failures"]
+
+
+def test_the_keys_of_litestream_reach_the_secret_and_nothing_else() -> None:
+    streamed = tenant("acme", litestream=True, litestream_bucket="replicas")
+    planned = tenant_plan([streamed], info(acme=found()))
+    keys = {"sortie_litestream_access_key_id": "id", "sortie_litestream_secret_access_key": "hush"}
+    hostvars = {"acme": {"sortie_tenant": streamed, "sortie_tls_private_key": "", **keys}}
+    assert tenant_secrets(planned, {}, hostvars)[0]["values"] == {
+        "litestream-access-key-id": "id",
+        "litestream-secret-access-key": "hush",
+    }
+    assert "hush" not in str(planned)
+    del (
+        hostvars["acme"]["sortie_litestream_access_key_id"],
+        hostvars["acme"]["sortie_litestream_secret_access_key"],
+    )
+    assert tenant_secrets(planned, {}, hostvars)[0]["values"] == {}

@@ -24,6 +24,7 @@ COLOUR = "a colour as #RRGGBB, for example '#398D9B'"
 HOST = "a host name of lower-case letters, digits, '-' and '.', no address and no wildcard"
 NAMESPACE = "a namespace of its own: at most 63 lower-case letters, digits and '-', not default or kube-*"
 IMAGE = "an image, [registry/]name[:tag][@sha256:digest]"
+DURATION = "a duration above zero such as 1s, 15m or 24h"
 QUANTITY = "a quantity greater than zero, for example 1Gi"
 NAME = "a name of lower-case letters, digits, '-' and '.'"
 
@@ -72,6 +73,23 @@ SINGLE: list[tuple[str, list[Any], str]] = [
     ("autoscaling_max", [0], "1 or more"),
     ("autoscaling_cpu", [0], "a share in percent, 1 or more"),
     ("apps", [{"id": "a"}, "a"], "a list"),
+    (
+        "litestream_bucket",
+        ["Replicas", "ab", "a_b", "s3://replicas", "replicas/acme"],
+        "the name of a bucket: 3 to 63 lower-case letters, digits, '-' and '.'",
+    ),
+    ("litestream_endpoint", ["s3.example.com", "s3://x"], "an address http(s)://..., or nothing"),
+    (
+        "litestream_path",
+        ["", "/acme", "acme/", "../globex", "a//b", "a b"],
+        "a path of letters, digits, '.', '_' and '-', without '/' at its ends and without '..'",
+    ),
+    ("litestream_sync_interval", ["1", "0s", "soon", "-1s", ""], DURATION),
+    ("litestream_retention", ["3d"], DURATION),
+    ("litestream_storage_class", ["Standard"], f"{NAME}, or nothing"),
+    ("litestream_storage_size", ["0"], QUANTITY),
+    ("litestream_storage_access_mode", ["ReadOnlyMany"], "one of ReadWriteOnce, ReadWriteMany"),
+    ("litestream_image", ["Litestream:1"], IMAGE),
     ("apps", [["a"]], "a list of mappings"),
 ]
 
@@ -329,3 +347,58 @@ def test_neighbours_that_clash_with_each_other_are_none_of_this_runs_business() 
         for name in ("globex", "initech")
     ]
     assert clashes([tenant("acme")], neighbours) == []
+
+
+STREAMED = {"litestream": True, "litestream_bucket": "replicas"}
+
+
+def test_litestream_wants_a_bucket_or_a_volume_and_not_both() -> None:
+    expected = ("sortie_litestream_bucket", "this or sortie_litestream_storage_class, and not both")
+    assert mistakes(litestream=True) == [expected]
+    assert mistakes(**STREAMED, litestream_storage_class="standard") == [expected]
+    assert mistakes(**STREAMED) == []
+    assert mistakes(litestream=True, litestream_storage_class="standard") == []
+
+
+def test_litestream_copies_only_sqlite() -> None:
+    dsn = "postgresql://sortie:x@db/sortie"
+    assert mistakes(**STREAMED, database="postgresql", database_dsn=dsn) == [
+        ("sortie_litestream", "false with sortie_database: postgresql; it copies SQLite databases")
+    ]
+
+
+def test_half_a_key_of_litestream_is_told_without_its_value() -> None:
+    found = describe(**STREAMED, litestream_access_key_id="hush")["mistakes"]
+    assert [(entry["variable"], entry["value"]) for entry in found] == [
+        ("sortie_litestream_secret_access_key", "(not set)")
+    ]
+
+
+def test_a_retention_shorter_than_the_time_between_whole_copies_is_refused() -> None:
+    found = mistakes(**STREAMED, litestream_retention="90m", litestream_snapshot_interval="2h")
+    assert found == [
+        (
+            "sortie_litestream_retention",
+            "at least sortie_litestream_snapshot_interval: a return begins at a whole copy",
+        )
+    ]
+
+
+@pytest.mark.parametrize("path", ["acme", "acme/inside", "a"])
+def test_two_tenants_never_share_a_replica(path: str) -> None:
+    theirs = "a/b" if path == "a" else "acme"
+    acme = tenant("acme", **STREAMED, litestream_path=theirs)
+    globex = tenant("globex", **STREAMED, litestream_path=path)
+    expected = f"a path of its own in the bucket; tenant acme has {theirs} there"
+    for found in (clashes([acme, globex]), clashes([globex], [acme])):
+        assert [(entry.tenant, entry.variable, entry.value, entry.expected) for entry in found] == [
+            ("globex", "sortie_litestream_path", path, expected)
+        ]
+
+
+def test_replicas_side_by_side_or_in_other_buckets_are_no_clash() -> None:
+    acme = tenant("acme", **STREAMED, litestream_path="acme")
+    beside = tenant("globex", **STREAMED, litestream_path="acme2")
+    elsewhere = tenant("initech", **(STREAMED | {"litestream_bucket": "others"}), litestream_path="acme")
+    away = tenant("hooli", **STREAMED, litestream_path="acme", litestream_endpoint="https://s3.example.com")
+    assert clashes([acme, beside, elsewhere, away]) == []

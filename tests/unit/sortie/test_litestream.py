@@ -1,0 +1,106 @@
+"""What render.yml writes for tenants whose database is streamed away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.sortie.platform.tests.playbook import run
+
+TENANTS: dict[str, dict[str, Any]] = {
+    "acme": {
+        "sortie_litestream": True,
+        "sortie_litestream_bucket": "replicas",
+        "sortie_litestream_endpoint": "https://s3.example.com:9000",
+        "sortie_litestream_access_key_id": "hush-id",
+        "sortie_litestream_secret_access_key": "hush-hush",
+        "sortie_litestream_sync_interval": "2s",
+    },
+    "globex": {
+        "sortie_ingress_host": "globex.example.com",
+        "sortie_litestream": True,
+        "sortie_litestream_storage_class": "other-disks",
+    },
+    "initech": {"sortie_ingress_host": "initech.example.com"},
+}
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("litestream")
+    result = run("render", directory, TENANTS, "-e", f"render_dir={directory}/rendered")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return directory / "rendered"
+
+
+def manifest(rendered: Path, tenant: str, name: str) -> Any:
+    return yaml.safe_load((rendered / tenant / f"{name}.yaml").read_text())
+
+
+def settings(rendered: Path, tenant: str) -> Any:
+    return yaml.safe_load(manifest(rendered, tenant, "configmap-sortie-litestream")["data"]["litestream.yml"])
+
+
+def pod(rendered: Path, tenant: str) -> Any:
+    return manifest(rendered, tenant, "deployment-sortie")["spec"]["template"]["spec"]
+
+
+def test_each_tenant_has_a_path_of_its_own(rendered: Path) -> None:
+    assert settings(rendered, "acme")["dbs"] == [
+        {
+            "path": "/data/sortie.db",
+            "replica": {
+                "type": "s3",
+                "bucket": "replicas",
+                "path": "acme",
+                "region": "us-east-1",
+                "endpoint": "https://s3.example.com:9000",
+                "force-path-style": True,
+                "sync-interval": "2s",
+            },
+        }
+    ]
+    replica = settings(rendered, "globex")["dbs"][0]["replica"]
+    assert replica == {"type": "file", "path": "/replica/globex", "sync-interval": "1s"}
+    claim = manifest(rendered, "globex", "persistentvolumeclaim-sortie-litestream")["spec"]
+    assert claim["storageClassName"] == "other-disks"
+
+
+def test_the_database_is_brought_back_before_anything_runs_and_sent_until_the_application_has_ended(
+    rendered: Path,
+) -> None:
+    for tenant in ("acme", "globex"):
+        restore, replicate = pod(rendered, tenant)["initContainers"]
+        assert restore["command"][1] == "restore"
+        assert {"-if-db-not-exists", "-if-replica-exists"} < set(restore["command"])
+        assert "restartPolicy" not in restore
+        assert (replicate["command"][1], replicate["restartPolicy"]) == ("replicate", "Always")
+        for container in (restore, replicate):
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            assert {"name": "data", "mountPath": "/data"} in container["volumeMounts"]
+
+
+def test_no_key_stands_in_a_file(rendered: Path) -> None:
+    text = "".join(path.read_text() for path in (rendered / "acme").iterdir())
+    assert "hush" not in text
+    assert "litestream-access-key-id, litestream-secret-access-key" in text
+
+
+def test_the_store_may_be_reached_where_policies_are_enforced(rendered: Path) -> None:
+    ports = {
+        tenant: [
+            entry["port"]
+            for rule in manifest(rendered, tenant, "networkpolicy-sortie")["spec"]["egress"]
+            for entry in rule["ports"]
+        ]
+        for tenant in ("acme", "globex")
+    }
+    assert 9000 in ports["acme"]
+    assert ports["globex"] == [53, 53, 443]
+
+
+def test_tenants_without_it_have_nothing_of_it(rendered: Path) -> None:
+    assert "litestream" not in "".join(path.read_text() for path in (rendered / "initech").iterdir())
