@@ -27,8 +27,8 @@ from ansible_collections.sortie.platform.plugins.module_utils._cluster import (
 from ansible_collections.sortie.platform.plugins.module_utils._database import KEY, Wanted, check
 from ansible_collections.sortie.platform.plugins.module_utils._rollout import Workload, wait
 from ansible_collections.sortie.platform.plugins.module_utils._state import (
+    APPLICATION,
     CLAIM,
-    DEPLOYMENT,
     MIGRATION,
     SECRET,
     database_of,
@@ -74,7 +74,7 @@ def record(api: TaskApi, move: Move) -> dict[str, Any]:
 
 def begin(api: TaskApi, move: Move, *, dry_run: bool = False) -> dict[str, Any]:
     """Preflight, stop and copy; the report of the copy, empty if there is nothing to move."""
-    there, deployment = record(api, move), api.get(move.path("Deployment", DEPLOYMENT))
+    there, deployment = record(api, move), api.get(move.path("Deployment", APPLICATION))
     if deployment is None:
         raise MigrateError(f"{move.tenant} is not deployed, so it has no data to move. Nothing was changed")
     now = database_of(deployment)
@@ -118,14 +118,14 @@ def undo(api: TaskApi, move: Move) -> bool:
     if not there:
         return False
     before = json.loads(there["deployment"])
-    path = move.path("Deployment", DEPLOYMENT)
+    path = move.path("Deployment", APPLICATION)
     # Two databases of one tenant must never be served at the same time: first nothing runs, then the old one.
     if api.get(path) is not None:
         _stop(api, move)
     query = {"fieldManager": FIELD_MANAGER, "force": "true"}
     api.send("PATCH", path, before, "application/apply-patch+yaml", query)
     api.send("PATCH", path, {"spec": {"replicas": before["spec"].get("replicas", 1)}}, _PATCH)
-    workload = Workload(move.tenant, move.name, DEPLOYMENT, timeout=move.timeout)
+    workload = Workload(move.tenant, move.name, APPLICATION, timeout=move.timeout)
     wait(api, [workload])
     if workload.failed:
         raise MigrateError(
@@ -192,7 +192,7 @@ def _stop(api: TaskApi, move: Move) -> None:
     """No pod of the application is left when this returns, so nothing writes any more."""
     path = KINDS["HorizontalPodAutoscaler"].path(move.name, "sortie-hpa")
     api.delete(path)
-    api.send("PATCH", move.path("Deployment", DEPLOYMENT), {"spec": {"replicas": 0}}, _PATCH)
+    api.send("PATCH", move.path("Deployment", APPLICATION), {"spec": {"replicas": 0}}, _PATCH)
     deadline = time.monotonic() + move.timeout
     while list(items(api, move.path("Pod"), _SELECTOR)):
         if time.monotonic() > deadline:

@@ -41,7 +41,7 @@ DATA = ("PersistentVolumeClaim", "Secret")
 RECORDS = "sortie-status"
 METRICS_GROUP = "metrics.k8s.io"
 CLAIM = "sortie-data"
-DEPLOYMENT = "sortie"
+APPLICATION = "sortie"
 LOAD_BALANCER = "sortie-lb"
 # The ConfigMap that is there while a tenant moves from one kind of database to the other.
 MIGRATION = "sortie-migration"
@@ -165,18 +165,28 @@ def _addresses(service: Manifest) -> list[str]:
 
 
 def _deployment(owned: Sequence[tuple[str, str, Manifest]], tenant: Tenant) -> dict[str, Any] | None:
-    for _tenant, kind, manifest in owned:
-        if kind == "Deployment" and manifest["metadata"]["namespace"] == tenant.namespace:
-            verdict = judge_deployment(manifest)
-            return {
-                "settled": verdict.ready,
-                "message": verdict.message,
-                "database": database_of(manifest),
-                "image": manifest["spec"]["template"]["spec"]["containers"][0]["image"],
-                "replicas": manifest["spec"].get("replicas", 1),
-                "available": manifest.get("status", {}).get("availableReplicas", 0),
-            }
-    return None
+    """The tenant's own Deployment; settled if the one of its read replicas is, too."""
+    there = {
+        manifest["metadata"]["name"]: manifest
+        for _tenant, kind, manifest in owned
+        if kind == "Deployment" and manifest["metadata"]["namespace"] == tenant.namespace
+    }
+    if APPLICATION not in there:
+        return None
+    verdicts = {name: judge_deployment(manifest) for name, manifest in there.items()}
+    manifest = there[APPLICATION]
+    return {
+        "settled": all(verdict.ready for verdict in verdicts.values()),
+        "message": "; ".join(
+            verdict.message if name == APPLICATION else f"{name}: {verdict.message}"
+            for name, verdict in sorted(verdicts.items())
+            if verdict.message
+        ),
+        "database": database_of(manifest),
+        "image": manifest["spec"]["template"]["spec"]["containers"][0]["image"],
+        "replicas": manifest["spec"].get("replicas", 1),
+        "available": manifest.get("status", {}).get("availableReplicas", 0),
+    }
 
 
 def read(

@@ -135,10 +135,16 @@ def main() -> None:
     except ClusterError as error:
         module.fail_json(msg=f"The cluster does not tell how the workloads are: {error}")
     failed = [workload for workload in workloads if workload.failed]
+    failures: dict[str, list[str]] = {}
+    logs: dict[str, list[str]] = {}
+    for workload in failed:
+        failures.setdefault(workload.tenant, []).append(f"{workload}: {workload.message}")
+        if workload.log:
+            logs.setdefault(workload.tenant, []).extend(workload.log)
     module.exit_json(
         changed=False,
-        failures={workload.tenant: f"{workload}: {workload.message}" for workload in failed},
-        logs={workload.tenant: workload.log for workload in failed if workload.log},
+        failures={tenant: "; ".join(messages) for tenant, messages in failures.items()},
+        logs=logs,
         waited=round(waited, 1),
     )
 

@@ -222,7 +222,7 @@ def tenant_orphans(plan: Plan, steps: Steps) -> list[Manifest]:
 def tenant_workloads(plan: Plan, steps: Steps) -> list[dict[str, Any]]:
     """What is waited for: Deployments that changed now, or that an earlier run left unsettled."""
     changed = {
-        tenant
+        (tenant, manifest["metadata"]["name"])
         for tenant, results in object_results(plan, steps, "apply").items()
         for manifest, result in results
         if manifest["kind"] == "Deployment" and result.get("changed")
@@ -231,12 +231,17 @@ def tenant_workloads(plan: Plan, steps: Steps) -> list[dict[str, Any]]:
         {
             "tenant": tenant["tenant"],
             "namespace": tenant["namespace"],
-            "name": "sortie",
+            "name": name,
             "timeout": tenant["rollout_timeout"],
         }
         for tenant in _standing(plan, steps, "rollout")
-        if tenant["tenant"] in changed or tenant["tenant"] in plan["unsettled"]
+        for name in _deployments(tenant)
+        if (tenant["tenant"], name) in changed or tenant["tenant"] in plan["unsettled"]
     ]
+
+
+def _deployments(tenant: Tenant) -> list[str]:
+    return ["sortie", *(["sortie-read"] if int(tenant["read_replicas"]) else [])]
 
 
 def tenant_catalogs(plan: Plan, steps: Steps, check_mode: bool = False) -> list[dict[str, Any]]:

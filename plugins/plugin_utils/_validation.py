@@ -53,8 +53,10 @@ OWN_ENVIRONMENT = {
     "SORTIE_DB",
     "SORTIE_DB_DSN",
     "SORTIE_DB_TYPE",
+    "SORTIE_HEARTBEAT",
     "SORTIE_JWT_SECRET",
     "SORTIE_PORT",
+    "SORTIE_READ_ONLY",
     "SORTIE_STATUS_DIR",
     "SORTIE_STOP_DELAY",
 }
@@ -166,6 +168,11 @@ CHECKS: dict[str, tuple[Check, str]] = {
     "sortie_image": (matches(IMAGE), "an image, [registry/]name[:tag][@sha256:digest]"),
     "sortie_image_pull_secrets": (all_are(is_host_name), f"a list; each {OBJECT_NAME}"),
     "sortie_replicas": (at_least(1), "1 or more"),
+    "sortie_read_replicas": (at_least(0), "0 or more"),
+    "sortie_read_heartbeat": (
+        lambda value: 1 <= seconds(value) <= 60,
+        "a duration from 1s to 60s",
+    ),
     "sortie_rollout_timeout": (lambda value: 1 <= int(str(value)) <= 3600, "1 to 3600 seconds"),
     "sortie_storage_size": (
         lambda value: bool(quantity(value, BYTES)),
@@ -344,6 +351,11 @@ def check_litestream(variables: Variables) -> Iterator[tuple[str, str]]:
         )
 
 
+def check_read_replicas(variables: Variables) -> Iterator[tuple[str, str]]:
+    if int(variables["sortie_read_replicas"]) and not boolean(variables["sortie_litestream"]):
+        yield "sortie_read_replicas", "0 without sortie_litestream: true, whose replica they follow"
+
+
 BEHAVIOR_FIELDS = {"policies", "selectPolicy", "stabilizationWindowSeconds", "tolerance"}
 
 
@@ -456,6 +468,7 @@ JOINT_CHECKS: tuple[tuple[Callable[[Variables], Iterator[tuple[str, str]]], tupl
         check_database,
         ("sortie_database", "sortie_replicas", "sortie_autoscaling", "sortie_storage_allow_network"),
     ),
+    (check_read_replicas, ("sortie_read_replicas", "sortie_litestream")),
     (
         check_autoscaling,
         ("sortie_autoscaling_min", "sortie_autoscaling_max", "sortie_autoscaling_behavior"),

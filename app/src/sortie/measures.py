@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from . import replication
 from .metrics import Labels, family, gauges
 from .site import Site
 from .storage.errors import StorageError
@@ -59,11 +60,13 @@ def _database(site: Site) -> list[str]:
         database = site.storage.database
         size = database.size()
         applications = len(site.storage.published.current(database.revisions()["catalogue"]))
+        behind = replication.age(database) if site.settings.read_only else None
     except StorageError:
         return gauges(name, meaning, {_NONE: 0})
     by_kind: list[tuple[str, Labels]] = [(kind, (("kind", kind),)) for kind in ("read", "write")]
     return [
         *gauges(name, meaning, {_NONE: 1}),
+        *_replica(site, behind),
         *gauges("sortie_applications", "Applications in the catalogue.", {_NONE: applications}),
         *gauges("sortie_database_size_bytes", "Size of the database.", {_NONE: size}),
         *family(
@@ -79,6 +82,16 @@ def _database(site: Site) -> list[str]:
             [(labels, database.operations[kind]) for kind, labels in by_kind],
         ),
     ]
+
+
+def _replica(site: Site, behind: float | None) -> list[str]:
+    if not site.settings.read_only or behind is None:
+        return []
+    return gauges(
+        "sortie_replica_lag_seconds",
+        "Age of the newest moment of the primary that this read replica has.",
+        {_NONE: behind},
+    )
 
 
 def _recovery(site: Site) -> list[str]:

@@ -98,6 +98,21 @@ class Settings:
         "PostgreSQL's TLS mode: `disable`, `allow`, `prefer`, `require`, `verify-ca`, `verify-full`",
     )
 
+    read_only: bool = _row(
+        "SORTIE_READ_ONLY",
+        parsers.boolean,
+        False,
+        "Serve reads only, of a SQLite database that another process keeps up to date (`litestream restore -f`)",
+    )
+    heartbeat: float = _row(
+        "SORTIE_HEARTBEAT",
+        parsers.duration,
+        0.0,
+        "How often the time is written into the database, by which read replicas know how far they are behind; "
+        "0 is never",
+        shown="0",
+    )
+
     seed: str = _row("SORTIE_SEED", parsers.text, "", "Catalogue that fills an empty one at the first start")
     config: str = _row(
         "SORTIE_CONFIG",
@@ -259,6 +274,8 @@ def _contradictions(settings: Settings, given: set[str]) -> list[str]:
     problems = []
     if settings.db_type == "postgres" and not {"db_dsn", "db_host"} & given:
         problems.append("SORTIE_DB_TYPE is postgres, so SORTIE_DB_DSN or SORTIE_DB_HOST must say where it is")
+    if settings.db_type == "postgres" and settings.read_only:
+        problems.append("SORTIE_READ_ONLY is for copies of SQLite databases, and SORTIE_DB_TYPE is postgres")
     problems += [
         f"SORTIE_{row.upper()} is needed too, because SORTIE_OIDC_ISSUER is set"
         for row in ("oidc_client_id", "oidc_redirect_url")

@@ -18,6 +18,7 @@ from .metrics import Requests
 from .people.oidc import Provider
 from .people.sessions import Callers
 from .people.tokens import Tokens
+from .replication import Heartbeat
 from .settings import Settings, SettingsError
 from .snapshots import recover
 from .snapshots.errors import SnapshotError
@@ -55,7 +56,7 @@ class Site:
         self.tokens = Tokens(settings.jwt_secret or secrets.token_hex(32))
         self.provider = Provider(settings) if settings.oidc_issuer else None
         self._storage: Storage | None = None
-        self._janitor: Janitor | None = None
+        self._workers: list[Janitor | Heartbeat] = []
         self.logins = Limiter(settings.login_attempts, _LOGIN_SECONDS)
         self.addresses = Limiter(settings.login_attempts * 5, _LOGIN_SECONDS)
         self._reason = "the database is being opened"
@@ -69,7 +70,11 @@ class Site:
         return self._storage
 
     def open(self) -> None:
-        """Open the database, migrate it, and do what a first start has to."""
+        """Open the database, migrate it, and do what a first start has to. A read replica does neither."""
+        if self.settings.read_only:
+            database = open_database(self.settings)
+            self._storage = Storage(database, Published(database), Callers(database))
+            return
         if self.settings.db_type == "sqlite":
             _finish_restore(Path(self.settings.db).absolute())
         database = open_database(self.settings)
@@ -79,7 +84,9 @@ class Site:
             database.close()
             raise
         self._storage = Storage(database, Published(database), Callers(database))
-        self._janitor = Janitor(database, self.settings)
+        self._workers.append(Janitor(database, self.settings))
+        if self.settings.heartbeat:
+            self._workers.append(Heartbeat(database, self.settings.heartbeat))
 
     def open_soon(self) -> None:
         """Open the database; if it cannot be used now, keep trying on a thread of its own.
@@ -92,8 +99,8 @@ class Site:
     def close(self) -> None:
         """Finish writes and close the database; SQLite's log of writes goes into the file."""
         self._closed.set()
-        if self._janitor is not None:
-            self._janitor.stop()
+        for worker in self._workers:
+            worker.stop()
         if self._storage is not None:
             self._storage.database.close()
 

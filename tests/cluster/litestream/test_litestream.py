@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import threading
 import time
@@ -119,25 +120,18 @@ def test_a_planned_end_and_the_loss_of_the_volume_lose_nothing(live: Live) -> No
     assert present(live, "filed") == sorted(writer.acknowledged)
 
 
-def connect_store(live: Live, label: str) -> None:
-    """Have the store's Service lead to the pods with this label; to none, if there are none."""
-    patch = json.dumps({"spec": {"selector": {"app": label}}})
+def connect_store(live: Live, port: int) -> None:
+    """Have the store's Service lead to this port of its pod; nothing listens but on 7070."""
+    patch = json.dumps({"spec": {"ports": [{"port": 7070, "targetPort": port}]}})
     live.kubectl("patch", "service", "store", "--namespace", "store", "--patch", patch)
 
 
-def restore_failed(live: Live) -> bool:
-    status = live.objects("pods", "--selector", "app=sortie", "--namespace", "sortie-stream")["items"]
-    restores = [
-        container
-        for pod in status
-        for container in pod["status"].get("initContainerStatuses") or []
-        if container["name"] == "litestream-restore"
-    ]
+def restore_has_begun(live: Live) -> bool:
+    pods = live.objects("pods", "--selector", "app=sortie", "--namespace", "sortie-stream")["items"]
     return any(
-        ended.get("exitCode")
-        for container in restores
-        for state in ("state", "lastState")
-        if (ended := container[state].get("terminated") or {})
+        container["name"] == "litestream-restore" and "waiting" not in container["state"]
+        for pod in pods
+        for container in pod["status"].get("initContainerStatuses") or []
     )
 
 
@@ -152,12 +146,12 @@ def test_the_sudden_loss_of_pod_and_volume_loses_the_last_seconds_at_most(
         )
         moment = lose_volume(live, "stream", killed=True)
     # While the replica cannot be asked, the application must not begin with an empty database.
-    connect_store(live, "nobody")
+    connect_store(live, 7071)
     with ThreadPoolExecutor(1) as pool:
         brought = pool.submit(bring, live, "stream")
-        eventually(lambda: restore_failed(live), "Litestream says that it cannot ask its store")
+        eventually(lambda: restore_has_begun(live), "Litestream asks its store")
         assert client(live, "stream").request("GET", "/api/apps").status == 503
-        connect_store(live, "store")
+        connect_store(live, 7070)
         brought.result()
 
     there = present(live, "stream")
@@ -171,3 +165,58 @@ def test_the_sudden_loss_of_pod_and_volume_loses_the_last_seconds_at_most(
         )
     assert there
     assert window <= SYNCS * SYNC_SECONDS
+
+
+ASK = """
+import http.client, sys
+method, host, path, body = sys.argv[1:]
+connection = http.client.HTTPConnection(host, 80, timeout=10)
+connection.request(method, path, body.encode(), {"Content-Type": "application/json"})
+answer = connection.getresponse()
+print(answer.status, answer.read().decode())
+"""
+
+
+def read(live: Live, method: str, path: str, body: str = "") -> tuple[int, str]:
+    """Asks Service sortie-read from inside the cluster; the status and the body."""
+    namespace = ("--namespace", "sortie-stream")
+    pods = live.objects("pods", "--selector", "app=sortie-read", *namespace)["items"]
+    command = ("python", "-c", ASK, method, "sortie-read.sortie-stream", path, body)
+    name = pods[0]["metadata"]["name"]
+    answer = live.kubectl("exec", name, *namespace, "--container", "sortie", "--", *command)
+    status, _space, said = answer.stdout.partition(" ")
+    return int(status), said
+
+
+def test_read_replicas_serve_what_was_written_and_refuse_writes(live: Live) -> None:
+    app = {"id": "read-me", "name": "Read me", "url": "https://example.org"}
+    asked, signed = client(live, "stream"), token(live, "stream")
+    asked.post("/api/apps", app, signed)
+    eventually(
+        lambda: '"read-me"' in read(live, "GET", "/api/apps")[1], "the replicas serve the new application"
+    )
+    status, body = read(live, "POST", "/api/analytics/launch", '{"app_id": "read-me"}')
+    assert (status, json.loads(body)["error"]["code"]) == (503, "read_only")
+    status, body = read(live, "GET", "/metrics")
+    assert status == 200
+    assert re.search(r"^sortie_replica_lag_seconds [0-9.]+$", body, re.MULTILINE)
+    assert asked.request("DELETE", "/api/apps/read-me", token=signed).status == 204
+    eventually(lambda: '"read-me"' not in read(live, "GET", "/api/apps")[1], "the replicas have seen it go")
+
+
+def test_read_replicas_answer_while_the_primary_is_away(live: Live) -> None:
+    deployment = ("deployment/sortie", "--namespace", "sortie-stream")
+    before = read(live, "GET", "/api/apps")
+    live.kubectl("scale", "--replicas=0", *deployment)
+    try:
+        eventually(
+            lambda: (
+                not live.objects("pods", "--selector", "app=sortie", "--namespace", "sortie-stream")["items"]
+            ),
+            "the primary is gone",
+        )
+        assert read(live, "GET", "/api/apps") == before
+        assert before[0] == 200
+    finally:
+        live.kubectl("scale", "--replicas=1", *deployment)
+        live.kubectl("rollout", "status", *deployment, "--timeout=180s")

@@ -18,6 +18,7 @@ TENANTS: dict[str, dict[str, Any]] = {
         "sortie_litestream_access_key_id": "hush-id",
         "sortie_litestream_secret_access_key": "hush-hush",
         "sortie_litestream_sync_interval": "2s",
+        "sortie_read_replicas": 3,
     },
     "globex": {
         "sortie_ingress_host": "globex.example.com",
@@ -81,6 +82,35 @@ def test_the_database_is_brought_back_before_anything_runs_and_sent_until_the_ap
         for container in (restore, replicate):
             assert container["securityContext"]["readOnlyRootFilesystem"] is True
             assert {"name": "data", "mountPath": "/data"} in container["volumeMounts"]
+
+
+def variables(pod_spec: Any) -> dict[str, Any]:
+    return {entry["name"]: entry.get("value") for entry in pod_spec["containers"][0]["env"]}
+
+
+def test_read_replicas_are_found_by_their_own_service_alone(rendered: Path) -> None:
+    deployment = manifest(rendered, "acme", "deployment-sortie-read")["spec"]
+    labels = deployment["template"]["metadata"]["labels"]
+    assert deployment["replicas"] == 3
+    assert deployment["selector"]["matchLabels"] == {"app": "sortie-read"}
+    assert labels["app"] == "sortie-read"
+    assert manifest(rendered, "acme", "service-sortie-read")["spec"]["selector"] == {"app": "sortie-read"}
+    assert manifest(rendered, "acme", "service-sortie")["spec"]["selector"] == {"app": "sortie"}
+    policy = manifest(rendered, "acme", "networkpolicy-sortie")["spec"]["podSelector"]
+    assert policy["matchExpressions"][0]["values"] == ["sortie", "sortie-read"]
+
+
+def test_read_replicas_write_nothing_and_know_the_primarys_time(rendered: Path) -> None:
+    spec = manifest(rendered, "acme", "deployment-sortie-read")["spec"]["template"]["spec"]
+    assert variables(spec)["SORTIE_READ_ONLY"] == "true"
+    assert "SORTIE_ADMIN_PASSWORD" not in variables(spec)
+    assert {"name": "data", "emptyDir": {}} in spec["volumes"]
+    assert spec["containers"][1]["command"][-1] == variables(pod(rendered, "acme")).get(
+        "SORTIE_DB", "/data/sortie.db"
+    )
+    assert variables(pod(rendered, "acme"))["SORTIE_HEARTBEAT"] == "10s"
+    assert "SORTIE_HEARTBEAT" not in variables(pod(rendered, "globex"))
+    assert not (rendered / "globex" / "deployment-sortie-read.yaml").exists()
 
 
 def test_no_key_stands_in_a_file(rendered: Path) -> None:

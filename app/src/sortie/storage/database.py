@@ -28,7 +28,7 @@ _SPARE_CONNECTIONS = 4
 _DOWN_SECONDS = 1.0
 _SPARE_BYTES = 256 << 10
 _WRITE_NOTHING = update(revisions).where(revisions.c.name == "settings").values(value=revisions.c.value)
-_REVISIONS = select(revisions.c.name, revisions.c.value)
+REVISIONS = select(revisions.c.name, revisions.c.value)
 
 
 def touch(connection: Connection, name: str) -> None:
@@ -87,7 +87,7 @@ class Database:
         """Raise StorageError if the database cannot be used. After trouble it must take a write, too."""
         before = self.trouble
         with self.read() as connection:
-            connection.execute(_REVISIONS).all()
+            connection.execute(REVISIONS).all()
         if before:
             self._verify()
             self.write(lambda connection: connection.execute(_WRITE_NOTHING).rowcount)
@@ -109,7 +109,7 @@ class Database:
     def _guarded(self) -> Iterator[None]:
         """Turn the drivers' errors into StorageError, and remember them as trouble."""
         try:
-            with _storage_errors():
+            with storage_errors():
                 yield
         except StorageError as error:
             self.trouble = str(error)
@@ -200,7 +200,7 @@ class PostgresDatabase(Database):
     def _ask(self) -> Revisions:
         # One statement needs no transaction, which would be two more trips to the server on every request.
         with self._watcher.connect() as connection:
-            return dict(connection.execute(_REVISIONS).tuples().all())
+            return dict(connection.execute(REVISIONS).tuples().all())
 
     def size(self) -> int:
         with self.read() as connection:
@@ -208,7 +208,7 @@ class PostgresDatabase(Database):
 
 
 @contextlib.contextmanager
-def _storage_errors() -> Iterator[None]:
+def storage_errors() -> Iterator[None]:
     """Turn the drivers' errors into StorageError; those of the schema's rules stay what they are."""
     try:
         yield
@@ -231,6 +231,10 @@ def open_database(settings: Settings) -> Database:
     Raises StorageError (SchemaTooNew for a newer release's), whose text says what to do.
     """
     connections = settings.threads + _SPARE_CONNECTIONS
+    if settings.read_only:
+        from .replica import ReplicaDatabase  # noqa: PLC0415 - which stands on this module
+
+        return ReplicaDatabase(Path(settings.db).absolute())
     if settings.db_type == "postgres":
         engine = engines.postgres_engine(settings, connections)
         make: Callable[[], Database] = lambda: PostgresDatabase(engine)  # noqa: E731
@@ -241,7 +245,7 @@ def open_database(settings: Settings) -> Database:
         engine = engines.sqlite_engine(path, connections)
         make = lambda: SqliteDatabase(path, engine)  # noqa: E731
     try:
-        with _storage_errors(), engine.connect() as connection:
+        with storage_errors(), engine.connect() as connection:
             connection.execution_options(sortie_writes=True)
             with connection.begin():
                 migrate(connection)

@@ -7,12 +7,13 @@ opens them.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pysqlite3 import dbapi2
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from ..settings import Settings
 
@@ -38,16 +39,31 @@ def sqlite_connection(path: Path) -> Any:
     return connection
 
 
-def sqlite_engine(path: Path, pool_size: int) -> Engine:
-    engine = create_engine(
-        "sqlite://",
-        module=dbapi2,
-        creator=lambda: sqlite_connection(path),
-        poolclass=QueuePool,
-        pool_size=pool_size,
-        max_overflow=0,
-        json_serializer=compact_json,
+def read_only_connection(path: Path) -> Any:
+    """A raw connection that changes nothing, not even how the file is written."""
+    connection = dbapi2.connect(
+        f"{path.as_uri()}?mode=ro",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
     )
+    connection.execute("PRAGMA temp_store = MEMORY").fetchone()
+    return connection
+
+
+def sqlite_engine(path: Path, pool_size: int) -> Engine:
+    return _engine(lambda: sqlite_connection(path), poolclass=QueuePool, pool_size=pool_size, max_overflow=0)
+
+
+def read_only_engine(connect: Callable[[], Any]) -> Engine:
+    """Opens a connection for each use, and keeps none."""
+    return _engine(connect, poolclass=NullPool)
+
+
+def _engine(connect: Callable[[], Any], **pool: Any) -> Engine:
+    engine = create_engine("sqlite://", module=dbapi2, creator=connect, json_serializer=compact_json, **pool)
     event.listen(engine, "begin", _begin)
     return engine
 

@@ -103,6 +103,30 @@ def test_a_deployment_tells_its_image_and_whether_it_is_settled() -> None:
     assert acme(api)["deployment"] == expected
 
 
+def test_a_tenant_is_settled_when_its_read_replicas_are_too() -> None:
+    api = FakeApi()
+    for name, available in (("sortie", 1), ("sortie-read", 0)):
+        deployment = {
+            **manifest(name, **OWNED),
+            "spec": {"replicas": 1, "template": {"spec": {"containers": [{"image": f"{name}:1"}]}}},
+            "status": {
+                "observedGeneration": 1,
+                "replicas": 1,
+                "updatedReplicas": 1,
+                "availableReplicas": available,
+            },
+        }
+        deployment["metadata"]["generation"] = 1
+        api.put(f"/apis/apps/v1/namespaces/sortie-acme/deployments/{name}", deployment)
+    assert acme(api)["deployment"] == {
+        "settled": False,
+        "message": "sortie-read: 0 of 1 pods are available",
+        "image": "sortie:1",
+        "replicas": 1,
+        "available": 1,
+    }
+
+
 def test_kinds_that_the_cluster_lacks_are_not_asked_for() -> None:
     api = FakeApi()
     found = read(api, [ACME])

@@ -261,3 +261,12 @@ def test_the_keys_of_litestream_reach_the_secret_and_nothing_else() -> None:
         hostvars["acme"]["sortie_litestream_secret_access_key"],
     )
     assert tenant_secrets(planned, {}, hostvars)[0]["values"] == {}
+
+
+def test_read_replicas_are_waited_for_as_well() -> None:
+    streamed = tenant("acme", litestream=True, litestream_bucket="replicas", read_replicas=2)
+    deployed = {"settled": False, "message": "sortie-read: 1 of 2 pods are available"}
+    unsettled = tenant_plan([streamed], info(acme=found(deployment=deployed)))
+    assert [workload["name"] for workload in tenant_workloads(unsettled, {})] == ["sortie", "sortie-read"]
+    settled = tenant_plan([streamed], info(acme=found()))
+    assert tenant_workloads(settled, {}) == []

@@ -84,6 +84,8 @@ SINGLE: list[tuple[str, list[Any], str]] = [
         ["", "/acme", "acme/", "../globex", "a//b", "a b"],
         "a path of letters, digits, '.', '_' and '-', without '/' at its ends and without '..'",
     ),
+    ("read_replicas", [-1], "0 or more"),
+    ("read_heartbeat", ["0s", "61s", "now"], "a duration from 1s to 60s"),
     ("litestream_sync_interval", ["1", "0s", "soon", "-1s", ""], DURATION),
     ("litestream_retention", ["3d"], DURATION),
     ("litestream_storage_class", ["Standard"], f"{NAME}, or nothing"),
@@ -358,6 +360,14 @@ def test_litestream_wants_a_bucket_or_a_volume_and_not_both() -> None:
     assert mistakes(**STREAMED, litestream_storage_class="standard") == [expected]
     assert mistakes(**STREAMED) == []
     assert mistakes(litestream=True, litestream_storage_class="standard") == []
+
+
+def test_read_replicas_follow_litestream_and_nothing_else() -> None:
+    expected = [("sortie_read_replicas", "0 without sortie_litestream: true, whose replica they follow")]
+    assert mistakes(read_replicas=2) == expected
+    dsn = "postgresql://sortie:x@db/sortie"
+    assert mistakes(read_replicas=2, database="postgresql", database_dsn=dsn) == expected
+    assert mistakes(**STREAMED, read_replicas=2) == []
 
 
 def test_litestream_copies_only_sqlite() -> None:
