@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import secrets
 import subprocess
 import threading
 import time
@@ -45,6 +46,8 @@ class Writer:
 
     live: Live
     tenant: str
+    # So that an earlier run's are told from this one's.
+    prefix: str = field(default_factory=lambda: f"written-{secrets.token_hex(3)}")
     acknowledged: dict[str, float] = field(default_factory=dict)
     _stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -52,7 +55,7 @@ class Writer:
         asked, signed = client(self.live, self.tenant), token(self.live, self.tenant)
         number = 0
         while not self._stopped.wait(0.05):
-            name = f"written-{number:05d}"
+            name = f"{self.prefix}-{number:05d}"
             app = {"id": name, "name": name, "url": "https://example.org"}
             try:
                 asked.post("/api/apps", app, signed)
@@ -106,9 +109,10 @@ def bring(live: Live, tenant: str) -> None:
     assert answer.returncode == 0, answer.stdout
 
 
-def present(live: Live, tenant: str) -> list[str]:
-    served = client(live, tenant).get("/api/apps", token(live, tenant)).json()
-    return sorted(app["id"] for app in served if app["id"].startswith("written-"))
+def present(writer: Writer) -> list[str]:
+    asked = client(writer.live, writer.tenant)
+    served = asked.get("/api/apps", token(writer.live, writer.tenant)).json()
+    return sorted(app["id"] for app in served if app["id"].startswith(writer.prefix))
 
 
 def test_a_planned_end_and_the_loss_of_the_volume_lose_nothing(live: Live) -> None:
@@ -117,7 +121,7 @@ def test_a_planned_end_and_the_loss_of_the_volume_lose_nothing(live: Live) -> No
         eventually(lambda: len(writer.acknowledged) >= 20, "twenty writes are acknowledged")
         lose_volume(live, "filed", killed=False)
     bring(live, "filed")
-    assert present(live, "filed") == sorted(writer.acknowledged)
+    assert present(writer) == sorted(writer.acknowledged)
 
 
 def connect_store(live: Live, port: int) -> None:
@@ -154,7 +158,7 @@ def test_the_sudden_loss_of_pod_and_volume_loses_the_last_seconds_at_most(
         connect_store(live, 7070)
         brought.result()
 
-    there = present(live, "stream")
+    there = present(writer)
     lost = sorted(set(writer.acknowledged) - set(there))
     # What is lost is the end, and nothing in the middle.
     assert sorted(writer.acknowledged)[: len(there)] == there
