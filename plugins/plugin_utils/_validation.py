@@ -131,6 +131,10 @@ def seconds(value: object) -> float:
     return sum(float(number) * DURATION_SECONDS[unit] for number, unit in parts)
 
 
+def is_duration(value: object) -> bool:
+    return seconds(value) > 0
+
+
 def is_port(value: object) -> bool:
     return 1 <= int(str(value)) <= 65535
 
@@ -195,9 +199,9 @@ CHECKS: dict[str, tuple[Check, str]] = {
         matches(REPLICA_PATH),
         "a path of letters, digits, '.', '_' and '-', without '/' at its ends and without '..'",
     ),
-    "sortie_litestream_sync_interval": (seconds, DURATION_EXPECTED),
-    "sortie_litestream_snapshot_interval": (seconds, DURATION_EXPECTED),
-    "sortie_litestream_retention": (seconds, DURATION_EXPECTED),
+    "sortie_litestream_sync_interval": (is_duration, DURATION_EXPECTED),
+    "sortie_litestream_snapshot_interval": (is_duration, DURATION_EXPECTED),
+    "sortie_litestream_retention": (is_duration, DURATION_EXPECTED),
     "sortie_ingress_host": (
         is_host_name,
         "a host name of lower-case letters, digits, '-' and '.', no address and no wildcard",

@@ -351,7 +351,7 @@ def test_neighbours_that_clash_with_each_other_are_none_of_this_runs_business() 
     assert clashes([tenant("acme")], neighbours) == []
 
 
-STREAMED = {"litestream": True, "litestream_bucket": "replicas"}
+STREAMED: dict[str, Any] = {"litestream": True, "litestream_bucket": "replicas"}
 
 
 def test_litestream_wants_a_bucket_or_a_volume_and_not_both() -> None:
