@@ -56,6 +56,13 @@ def test_an_empty_database_will_do(databases: Databases) -> None:
     assert report["server"].startswith("15.")
 
 
+def test_of_several_hosts_the_one_that_takes_writes_is_found(databases: Databases) -> None:
+    fields = dict(field.split("=") for field in dsn(databases).split())
+    hosts = f"127.0.0.1:1,{fields['host']}:{fields['port']}"
+    report = checked(f"postgresql://sortie@{hosts}/{fields['dbname']}?target_session_attrs=read-write")
+    assert report["problems"] == []
+
+
 def test_the_applications_own_database_will_do(databases: Databases, tmp_path: Path) -> None:
     app = Starter("postgres", tmp_path, databases)()
     report = checked(app.environment["SORTIE_DB_DSN"])
