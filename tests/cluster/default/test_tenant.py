@@ -200,9 +200,10 @@ def test_a_nearly_full_disk_does_not_cost_images(live: Live) -> None:
         "kubeletconfig"
     ]
     assert kubelet["imageGCHighThresholdPercent"] == 100
-    assert kubelet["evictionHard"] == {
+    wanted = {
         "imagefs.available": "1Gi",
         "memory.available": "100Mi",
         "nodefs.available": "1Gi",
         "nodefs.inodesFree": "1%",
     }
+    assert wanted.items() <= kubelet["evictionHard"].items()
