@@ -18,16 +18,28 @@ def run(
     playbook: str, directory: Path, tenants: Mapping[str, Mapping[str, Any]], *arguments: str
 ) -> subprocess.CompletedProcess[str]:
     """Runs `playbooks/PLAYBOOK.yml` for tenants given with their variables; `directory` is the run's own."""
+    return run_file(ROOT / "playbooks" / f"{playbook}.yml", directory, tenants, *arguments)
+
+
+def run_file(
+    playbook: Path, directory: Path, tenants: Mapping[str, Mapping[str, Any]], *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """The same for a playbook that lies elsewhere."""
     inventory = directory / "hosts.yml"
     inventory.write_text(
         yaml.safe_dump({"tenants": {"hosts": {name: dict(one) for name, one in tenants.items()}}})
     )
     command = Path(sys.executable).with_name("ansible-playbook")
     return subprocess.run(
-        [command, f"playbooks/{playbook}.yml", "-i", inventory, *arguments],
+        [command, playbook, "-i", inventory, *arguments],
         cwd=ROOT,
         env={**os.environ, "SORTIE_LOCAL_DIR": str(directory / "local"), "COLUMNS": "200"},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def cache_dir() -> Path:
+    """Where what was built once stays, as role `common` has it."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sortie-platform"

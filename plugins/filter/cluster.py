@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -33,6 +35,23 @@ def pod_subnets(nodes: Sequence[str], network: str) -> dict[str, str]:
     return {node: f"{prefix}.{place}.0/24" for place, node in enumerate(nodes)}
 
 
+def subnet_mistakes(subnets: Mapping[str, str]) -> list[str]:
+    """What is wrong with the networks of a cluster, in words."""
+    networks, mistakes = {}, []
+    for variable, subnet in subnets.items():
+        try:
+            networks[variable] = ipaddress.ip_network(subnet)
+        except ValueError:
+            mistakes.append(f"{variable} is {subnet}; expected is a network such as 10.91.0.0/24")
+    for one, other in itertools.combinations(networks, 2):
+        if networks[one].overlaps(networks[other]):
+            mistakes.append(
+                f"{one} is {subnets[one]}, which has addresses of {other}, {subnets[other]}; "
+                "expected are networks of their own"
+            )
+    return mistakes
+
+
 class FilterModule:
     """The filters of this file, by name."""
 
@@ -41,4 +60,5 @@ class FilterModule:
             "container_nodes": container_nodes,
             "node_addresses": node_addresses,
             "pod_subnets": pod_subnets,
+            "subnet_mistakes": subnet_mistakes,
         }

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ PRUNED = (
     "ServiceAccount",
     "ServiceMonitor",
 )
+FORBIDDEN = 403
 DATA = ("PersistentVolumeClaim", "Secret")
 # Where the playbooks of backups leave what became of their last run.
 RECORDS = "sortie-status"
@@ -68,22 +69,41 @@ def reference(kind: str, manifest: Manifest) -> Manifest:
     }
 
 
-def _owned(api: Api, kinds: Iterable[str]) -> list[tuple[str, str, Manifest]]:
+def _everywhere(
+    api: Api, kind: str, query: Mapping[str, str], *, metadata_only: bool = False
+) -> list[Manifest] | None:
+    """The objects of a kind in all namespaces; None where the account may not see that, as that of a deployer."""
+    try:
+        return list(items(api, KINDS[kind].path(), query, metadata_only=metadata_only))
+    except ClusterError as error:
+        if error.status != FORBIDDEN:
+            raise
+        return None
+
+
+def _owned(api: Api, kinds: Iterable[str], tenants: Sequence[Tenant]) -> list[tuple[str, str, Manifest]]:
     """(tenant, kind, object) of everything that carries the ownership labels."""
     query = {"labelSelector": f"{MANAGED_BY_LABEL}={MANAGED_BY},{TENANT_LABEL}"}
-    return [
-        (manifest["metadata"]["labels"][TENANT_LABEL], kind, manifest)
-        for kind in kinds
+    found = []
+    for kind in kinds:
         # Only of Deployments more than the name is wanted.
-        for manifest in items(api, KINDS[kind].path(), query, metadata_only=kind != "Deployment")
-    ]
+        brief = kind != "Deployment"
+        manifests = _everywhere(api, kind, query, metadata_only=brief)
+        if manifests is None:
+            manifests = [
+                manifest
+                for tenant in tenants
+                for manifest in items(api, KINDS[kind].path(tenant.namespace), query, metadata_only=brief)
+            ]
+        found += [(manifest["metadata"]["labels"][TENANT_LABEL], kind, manifest) for manifest in manifests]
+    return found
 
 
 def _namespaces(api: Api, tenants: Sequence[Tenant]) -> dict[str, Manifest]:
     """The tenants' namespaces that exist, and all that carry a tenant's label."""
     found = {
         manifest["metadata"]["name"]: manifest
-        for manifest in items(api, KINDS["Namespace"].path(), {"labelSelector": TENANT_LABEL})
+        for manifest in _everywhere(api, "Namespace", {"labelSelector": TENANT_LABEL}) or []
     }
     for tenant in tenants:
         if tenant.namespace not in found and (
@@ -93,27 +113,42 @@ def _namespaces(api: Api, tenants: Sequence[Tenant]) -> dict[str, Manifest]:
     return found
 
 
+def _named(api: Api, kind: str, places: set[tuple[str, str]]) -> list[Manifest]:
+    """The objects of a kind at (namespace, name). Asked by name, so no others are read."""
+    found = []
+    for name in sorted({name for _namespace, name in places}):
+        manifests = _everywhere(api, kind, {"fieldSelector": f"metadata.name={name}"})
+        if manifests is None:
+            own = [namespace for namespace, one in sorted(places) if one == name]
+            manifests = [
+                manifest for namespace in own if (manifest := api.get(KINDS[kind].path(namespace, name)))
+            ]
+        found += manifests
+    return [
+        manifest
+        for manifest in found
+        if (manifest["metadata"]["namespace"], manifest["metadata"]["name"]) in places
+    ]
+
+
 def _secrets(api: Api, tenants: Sequence[Tenant]) -> dict[tuple[str, str], dict[str, bytes]]:
-    """The data of the tenants' Secrets, by namespace and name. Asked by name, so no other Secret is read."""
-    namespaces = {tenant.namespace for tenant in tenants}
+    """The data of the tenants' Secrets, by namespace and name."""
+    places = {(tenant.namespace, name) for tenant in tenants for name in (SECRET, tenant.tls_secret)}
     return {
-        (namespace, name): {
+        (manifest["metadata"]["namespace"], manifest["metadata"]["name"]): {
             key: base64.b64decode(value) for key, value in (manifest.get("data") or {}).items()
         }
-        for name in {SECRET, *(tenant.tls_secret for tenant in tenants)}
-        for manifest in items(api, KINDS["Secret"].path(), {"fieldSelector": f"metadata.name={name}"})
-        if (namespace := manifest["metadata"]["namespace"]) in namespaces
+        for manifest in _named(api, "Secret", places)
     }
 
 
-def _records(api: Api) -> dict[str, dict[str, Any]]:
+def _records(api: Api, tenants: Sequence[Tenant]) -> dict[str, dict[str, Any]]:
     """What the last backup, drill and restore left, by namespace."""
-    query = {"fieldSelector": f"metadata.name={RECORDS}"}
     return {
         manifest["metadata"]["namespace"]: {
             name.removesuffix(".json"): _record(text) for name, text in (manifest.get("data") or {}).items()
         }
-        for manifest in items(api, KINDS["ConfigMap"].path(), query)
+        for manifest in _named(api, "ConfigMap", {(tenant.namespace, RECORDS) for tenant in tenants})
     }
 
 
@@ -138,24 +173,18 @@ def database_of(deployment: Manifest) -> str:
 
 def _migrations(api: Api, tenants: Sequence[Tenant]) -> dict[str, str]:
     """Where tenants are moving to, by namespace; only copies that are complete count."""
-    namespaces = {tenant.namespace for tenant in tenants}
     return {
-        namespace: manifest["data"]["to"]
-        for manifest in items(api, KINDS["ConfigMap"].path(), {"fieldSelector": f"metadata.name={MIGRATION}"})
-        if (namespace := manifest["metadata"]["namespace"]) in namespaces
-        and manifest["data"]["phase"] == "copied"
+        manifest["metadata"]["namespace"]: manifest["data"]["to"]
+        for manifest in _named(api, "ConfigMap", {(tenant.namespace, MIGRATION) for tenant in tenants})
+        if manifest["data"]["phase"] == "copied"
     }
 
 
 def _load_balancers(api: Api, tenants: Sequence[Tenant]) -> dict[str, str]:
     """Where the tenants' Services `sortie-lb` are reached, by namespace; `pending` while nothing has given them an address."""
-    namespaces = {tenant.namespace for tenant in tenants}
     return {
-        namespace: ", ".join(_addresses(manifest)) or "pending"
-        for manifest in items(
-            api, KINDS["Service"].path(), {"fieldSelector": f"metadata.name={LOAD_BALANCER}"}
-        )
-        if (namespace := manifest["metadata"]["namespace"]) in namespaces
+        manifest["metadata"]["namespace"]: ", ".join(_addresses(manifest)) or "pending"
+        for manifest in _named(api, "Service", {(tenant.namespace, LOAD_BALANCER) for tenant in tenants})
     }
 
 
@@ -202,9 +231,9 @@ def read(
     groups = {group["name"] for group in (api.get("/apis") or {}).get("groups", [])}
     present = [kind for kind in PRUNED if "." not in (group := _group(kind)) or group in groups]
     metrics = ["PodMetrics"] if METRICS_GROUP in groups or _serves_metrics(api) else []
-    owned = _owned(api, present)
-    data = _owned(api, DATA) if with_data else []
-    records = _records(api) if with_records else {}
+    owned = _owned(api, present, tenants)
+    data = _owned(api, DATA, tenants) if with_data else []
+    records = _records(api, tenants) if with_records else {}
     namespaces = _namespaces(api, tenants)
     secrets = _secrets(api, tenants)
     migrations = _migrations(api, tenants)
@@ -216,6 +245,7 @@ def read(
         certificate = secrets.get((tenant.namespace, tenant.tls_secret), {}).get("tls.crt")
         answer[tenant.tenant] = {
             "namespace_exists": mine is not None,
+            "namespace_labels": (mine or {}).get("metadata", {}).get("labels") or {},
             "namespace_owner": ((mine or {}).get("metadata", {}).get("labels") or {}).get(TENANT_LABEL),
             "other_namespaces": sorted(
                 name

@@ -19,6 +19,7 @@ from ansible_collections.sortie.platform.plugins.module_utils._cluster import (
 )
 from ansible_collections.sortie.platform.plugins.module_utils._rollout import pod_trouble
 
+APP = "sortie-task"
 SECONDS_OF_GRACE = 15
 _PAUSE_SECONDS = 0.25
 
@@ -132,8 +133,8 @@ def _manifest(task: Task) -> Manifest:
         "metadata": {
             "name": task.name,
             "namespace": task.namespace,
-            # Without label app: sortie, by which the tenant's Service finds its pods.
-            "labels": {"app.kubernetes.io/name": task.name, MANAGED_BY_LABEL: MANAGED_BY},
+            # Not label app: sortie, by which the tenant's Service finds its pods; its NetworkPolicy knows this one as well.
+            "labels": {"app": APP, "app.kubernetes.io/name": task.name, MANAGED_BY_LABEL: MANAGED_BY},
         },
         "spec": {
             "restartPolicy": "Never",

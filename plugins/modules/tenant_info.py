@@ -107,6 +107,7 @@ tenants:
   sample:
     acme:
       namespace_exists: true
+      namespace_labels: {sortie.platform/tenant: acme}
       namespace_owner: acme
       other_namespaces: []
       objects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: sortie-config, namespace: sortie-acme}}]

@@ -54,6 +54,16 @@ def _reference(manifest: Manifest) -> dict[str, Any]:
     return {"kind": manifest["kind"], "metadata": kept}
 
 
+def _stands(manifest: Manifest, found: Mapping[str, Any]) -> bool:
+    """Whether it is the namespace, and there as it should be: a deployer may not write it, and has no need to."""
+    wanted = manifest["metadata"].get("labels") or {}
+    return (
+        manifest["kind"] == "Namespace"
+        and found["namespace_exists"]
+        and all(found["namespace_labels"].get(name) == value for name, value in wanted.items())
+    )
+
+
 def refuse(tenant: Tenant, found: Mapping[str, Any], kinds: Sequence[str]) -> str:
     """Why the tenant must not be touched; empty if it may."""
     namespace, owner = tenant["namespace"], found["namespace_owner"]
@@ -234,7 +244,9 @@ def tenant_plan(
             # The API cannot try objects of a namespace that is not there, so only the namespace is tried.
             plan["expected"][name] = f"{len(manifests)} objects would be made"
             manifests = [manifest for manifest in manifests if manifest["kind"] == "Namespace"]
-        plan["objects"][name] = [_reference(manifest) for manifest in manifests]
+        plan["objects"][name] = [
+            _reference(manifest) for manifest in manifests if not _stands(manifest, found)
+        ]
         if not (found["deployment"] or {}).get("settled"):
             plan["unsettled"].append(name)
         rendered = {identity(manifest) for manifest in tenant["manifests"]}

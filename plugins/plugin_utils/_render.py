@@ -18,6 +18,9 @@ from ansible_collections.sortie.platform.plugins.plugin_utils._plan import (
     plain,
 )
 
+# YAML reads these as ends of lines, and as other ones than were written.
+OTHER_LINE_BREAKS = "\r\x85\u2028\u2029"
+
 
 class _Dumper(yaml.SafeDumper):
     """Writes lists indented under their key and texts of several lines as such."""
@@ -27,7 +30,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    plain = "\n" in text and not any(mark in text for mark in OTHER_LINE_BREAKS)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if plain else None)
 
 
 _Dumper.add_representer(str, _represent_text)

@@ -31,6 +31,7 @@ IMAGE = re.compile(
     r"[a-z0-9]+([.:_/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?", re.ASCII
 )
 ENVIRONMENT_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
+SECRET_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 SECRET_NAME = re.compile(r".*(_SECRET|_PASSWORD|_TOKEN|_DSN|_KEY)")
 NETWORK_FILE_SYSTEM = re.compile(
     r"(nfs|efs|smb|cifs|samba|azure-?file|filestore|cephfs|gluster|lustre)", re.IGNORECASE
@@ -157,6 +158,7 @@ def empty_or(check: Check) -> Check:
 
 DURATION_EXPECTED = "a duration above zero such as 1s, 15m or 24h"
 OBJECT_NAME = "a name of lower-case letters, digits, '-' and '.'"
+SIZE_EXPECTED = "a quantity greater than zero, for example 1Gi"
 COLOUR_EXPECTED = "a colour as #RRGGBB, for example '#398D9B'"
 
 # What a value of the right type must also be, by variable.
@@ -178,10 +180,7 @@ CHECKS: dict[str, tuple[Check, str]] = {
         "a duration from 1s to 60s",
     ),
     "sortie_rollout_timeout": (lambda value: 1 <= int(str(value)) <= 3600, "1 to 3600 seconds"),
-    "sortie_storage_size": (
-        lambda value: bool(quantity(value, BYTES)),
-        "a quantity greater than zero, for example 1Gi",
-    ),
+    "sortie_storage_size": (lambda value: bool(quantity(value, BYTES)), SIZE_EXPECTED),
     "sortie_storage_class": (is_host_name, OBJECT_NAME),
     "sortie_backup_schedule": (lambda value: value == "" or _cron.is_cron(value), _cron.EXPECTED),
     "sortie_litestream_image": (matches(IMAGE), "an image, [registry/]name[:tag][@sha256:digest]"),
@@ -191,10 +190,6 @@ CHECKS: dict[str, tuple[Check, str]] = {
     ),
     "sortie_litestream_endpoint": (empty_or(matches(WEB_ADDRESS)), "an address http(s)://..., or nothing"),
     "sortie_litestream_storage_class": (empty_or(is_host_name), f"{OBJECT_NAME}, or nothing"),
-    "sortie_litestream_storage_size": (
-        lambda value: bool(quantity(value, BYTES)),
-        "a quantity greater than zero, for example 1Gi",
-    ),
     "sortie_litestream_path": (
         matches(REPLICA_PATH),
         "a path of letters, digits, '.', '_' and '-', without '/' at its ends and without '..'",
@@ -355,6 +350,13 @@ def check_litestream(variables: Variables) -> Iterator[tuple[str, str]]:
         )
 
 
+def check_litestream_size(variables: Variables) -> Iterator[tuple[str, str]]:
+    # By default it is sortie_storage_size, whose mistake is told once.
+    size = variables["sortie_litestream_storage_size"]
+    if size != variables["sortie_storage_size"] and not quantity(size, BYTES):
+        yield "sortie_litestream_storage_size", SIZE_EXPECTED
+
+
 def check_read_replicas(variables: Variables) -> Iterator[tuple[str, str]]:
     if int(variables["sortie_read_replicas"]) and not boolean(variables["sortie_litestream"]):
         yield "sortie_read_replicas", "0 without sortie_litestream: true, whose replica they follow"
@@ -410,6 +412,8 @@ def check_environment(variables: Variables) -> Iterator[tuple[str, str]]:
         elif isinstance(value, Mapping):
             if set(value) != {"secret", "key"}:
                 yield "sortie_env", f"{name} as a string or as {{secret: NAME, key: KEY}}"
+            elif not (is_host_name(value["secret"]) and SECRET_KEY.fullmatch(str(value["key"]))):
+                yield "sortie_env", f"{name} with names of a Secret and of a key in it"
         elif not isinstance(value, str | int | float):
             yield "sortie_env", f"{name} as a string or as {{secret: NAME, key: KEY}}"
         elif SECRET_NAME.fullmatch(str(name)):
@@ -472,6 +476,7 @@ JOINT_CHECKS: tuple[tuple[Callable[[Variables], Iterator[tuple[str, str]]], tupl
         check_database,
         ("sortie_database", "sortie_replicas", "sortie_autoscaling", "sortie_storage_allow_network"),
     ),
+    (check_litestream_size, ("sortie_litestream_storage_size", "sortie_storage_size")),
     (check_read_replicas, ("sortie_read_replicas", "sortie_litestream")),
     (
         check_autoscaling,

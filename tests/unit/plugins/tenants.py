@@ -25,6 +25,10 @@ COMPUTED = {
 }
 
 
+# Of the cluster's namespace only its owner is noted, so that there is something to apply.
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+
+
 def variables(**given: Any) -> dict[str, Any]:
     """A tenant's variables; those given without their prefix."""
     defaults = {name: option.get("default") for name, option in OPTIONS.items()} | COMPUTED
@@ -40,7 +44,7 @@ def describe(tenant: str = "acme", names: tuple[str, ...] = (), **given: Any) ->
 def manifests(namespace: str = "sortie-acme") -> list[dict[str, Any]]:
     """As much of manifests as decisions look at."""
     return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {}}},
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {**RESTRICTED}}},
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -64,6 +68,7 @@ def found(**values: Any) -> dict[str, Any]:
     """What module `tenant_info` tells of a tenant that is deployed and settled."""
     return {
         "namespace_exists": True,
+        "namespace_labels": {"sortie.platform/tenant": "acme"},
         "namespace_owner": "acme",
         "other_namespaces": [],
         "objects": [],
@@ -83,6 +88,7 @@ def absent() -> dict[str, Any]:
     """What it tells of one that was never deployed."""
     return found(
         namespace_exists=False,
+        namespace_labels={},
         namespace_owner=None,
         deployment=None,
         secret_keys=[],

@@ -8,6 +8,7 @@ from ansible_collections.sortie.platform.plugins.filter.cluster import (
     container_nodes,
     node_addresses,
     pod_subnets,
+    subnet_mistakes,
 )
 
 NODES = ["control-plane-1", "worker-1", "worker-2"]
@@ -39,3 +40,17 @@ def test_each_node_has_its_own_part_of_the_pods_addresses() -> None:
         "worker-1": "10.244.1.0/24",
         "worker-2": "10.244.2.0/24",
     }
+
+
+def test_networks_that_share_addresses_are_refused() -> None:
+    subnets = {
+        "common_subnet": "10.103.0.0/24",
+        "common_pod_subnet": "10.244.0.0/16",
+        "common_service_subnet": "10.96.0.0/12",
+    }
+    (mistake,) = subnet_mistakes(subnets)
+    assert mistake.startswith(
+        "common_subnet is 10.103.0.0/24, which has addresses of common_service_subnet, 10.96.0.0/12"
+    )
+    assert subnet_mistakes(subnets | {"common_subnet": "10.91.0.0/24"}) == []
+    assert "common_subnet is nothing" in subnet_mistakes(subnets | {"common_subnet": "nothing"})[0]

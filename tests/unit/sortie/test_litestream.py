@@ -97,7 +97,7 @@ def test_read_replicas_are_found_by_their_own_service_alone(rendered: Path) -> N
     assert manifest(rendered, "acme", "service-sortie-read")["spec"]["selector"] == {"app": "sortie-read"}
     assert manifest(rendered, "acme", "service-sortie")["spec"]["selector"] == {"app": "sortie"}
     policy = manifest(rendered, "acme", "networkpolicy-sortie")["spec"]["podSelector"]
-    assert policy["matchExpressions"][0]["values"] == ["sortie", "sortie-read"]
+    assert policy["matchExpressions"][0]["values"] == ["sortie", "sortie-read", "sortie-task"]
 
 
 def test_read_replicas_write_nothing_and_know_the_primarys_time(rendered: Path) -> None:
@@ -129,7 +129,7 @@ def test_the_store_may_be_reached_where_policies_are_enforced(rendered: Path) ->
         for tenant in ("acme", "globex")
     }
     assert 9000 in ports["acme"]
-    assert ports["globex"] == [53, 53, 443]
+    assert ports["globex"] == [53, 53]
 
 
 def test_tenants_without_it_have_nothing_of_it(rendered: Path) -> None:

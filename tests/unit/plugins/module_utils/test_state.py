@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.sortie.platform.plugins.module_utils._state import Tenant, read
+import pytest
+
+from ansible_collections.sortie.platform.plugins.module_utils._cluster import KINDS, ClusterError
+from ansible_collections.sortie.platform.plugins.module_utils._state import DATA, PRUNED, Tenant, read
 from ansible_collections.sortie.platform.tests.unit.plugins.fakes import GROUPS, FakeApi, encoded
 
 OWNED = {"app.kubernetes.io/managed-by": "sortie.platform", "sortie.platform/tenant": "acme"}
@@ -121,6 +124,7 @@ def test_a_tenant_is_settled_when_its_read_replicas_are_too() -> None:
     assert acme(api)["deployment"] == {
         "settled": False,
         "message": "sortie-read: 0 of 1 pods are available",
+        "database": "postgresql",
         "image": "sortie:1",
         "replicas": 1,
         "available": 1,
@@ -167,3 +171,30 @@ def test_a_load_balancer_is_pending_until_something_gives_it_an_address() -> Non
     given = {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}, {"hostname": "lb.example.com"}]}}
     api.put(path, {**service, "status": given})
     assert acme(api)["load_balancer"] == "192.0.2.7, lb.example.com"
+
+
+def refused_everywhere(api: FakeApi) -> None:
+    """As for the account of a deployer, which may look into its own namespace alone."""
+    kinds = (*PRUNED, *DATA, "Namespace")
+    api.refusals = {
+        KINDS[kind].path(): ClusterError("may not list at the cluster scope", 403) for kind in kinds
+    }
+
+
+def test_an_account_that_may_see_its_own_namespace_alone_is_told_the_same() -> None:
+    api = FakeApi()
+    namespace(api, "sortie-acme", **{"sortie.platform/tenant": "acme"})
+    api.put("/api/v1/namespaces/sortie-acme/configmaps/mine", manifest("mine", **OWNED))
+    secret = {**manifest("sortie-secrets"), "data": encoded({"jwt-secret": "key"})}
+    api.put("/api/v1/namespaces/sortie-acme/secrets/sortie-secrets", secret)
+    everywhere = acme(api)
+    refused_everywhere(api)
+    assert acme(api) == everywhere
+    assert everywhere["jwt_secret"] == "key"
+
+
+def test_what_else_the_cluster_says_is_not_taken_for_a_narrow_account() -> None:
+    api = FakeApi()
+    api.refusals = {KINDS["ConfigMap"].path(): ClusterError("overloaded", 503)}
+    with pytest.raises(ClusterError, match="overloaded"):
+        acme(api)

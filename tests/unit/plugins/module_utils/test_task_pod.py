@@ -84,7 +84,7 @@ def test_the_pod_is_no_pod_of_the_tenants_service() -> None:
     api.logs[f"{TASK.path}/log"] = ""
     ended(api)
     (pod,) = api.made
-    assert "app" not in pod["metadata"]["labels"]
+    assert pod["metadata"]["labels"]["app"] == "sortie-task"
     spec = pod["spec"]
     assert spec["containers"][0]["env"] == [
         {"name": "DSN", "valueFrom": {"secretKeyRef": {"name": "secret", "key": "key"}}}

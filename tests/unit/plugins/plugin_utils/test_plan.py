@@ -12,7 +12,13 @@ from ansible_collections.sortie.platform.plugins.plugin_utils._plan import (
     tenant_queries,
     tenants_by_cluster,
 )
-from ansible_collections.sortie.platform.tests.unit.plugins.tenants import absent, found, info, tenant
+from ansible_collections.sortie.platform.tests.unit.plugins.tenants import (
+    RESTRICTED,
+    absent,
+    found,
+    info,
+    tenant,
+)
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 DSN = "postgresql://sortie:word@db/sortie"
@@ -53,6 +59,16 @@ def test_a_settled_tenant_has_its_manifests_applied_and_nothing_else() -> None:
         [],
         {"acme": []},
     )
+
+
+def test_a_namespace_that_is_as_it_should_be_is_not_written_again() -> None:
+    """An account that may bring a tenant may not write its namespace."""
+    there = found(namespace_labels={**RESTRICTED, "sortie.platform/tenant": "acme"})
+    plan = tenant_plan([tenant()], info(acme=there))
+    assert [one["kind"] for one in plan["objects"]["acme"]] == ["ConfigMap", "Deployment"]
+    weakened = found(namespace_labels=dict.fromkeys(RESTRICTED, "baseline"))
+    plan = tenant_plan([tenant()], info(acme=weakened))
+    assert plan["objects"]["acme"][0]["kind"] == "Namespace"
 
 
 def test_a_tenant_that_is_not_there_gets_secrets_and_is_waited_for() -> None:
