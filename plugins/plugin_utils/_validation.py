@@ -60,6 +60,7 @@ OWN_ENVIRONMENT = {
     "SORTIE_READ_ONLY",
     "SORTIE_STATUS_DIR",
     "SORTIE_STOP_DELAY",
+    "SORTIE_TRUSTED_PROXIES",
 }
 APP_FIELDS = {
     "category",
@@ -140,6 +141,14 @@ def is_port(value: object) -> bool:
     return 1 <= int(str(value)) <= 65535
 
 
+def is_network(value: object) -> bool:
+    try:
+        ipaddress.ip_network(str(value))
+    except ValueError:
+        return False
+    return True
+
+
 def matches(pattern: re.Pattern[str]) -> Check:
     return lambda value: bool(pattern.fullmatch(str(value)))
 
@@ -209,6 +218,7 @@ CHECKS: dict[str, tuple[Check, str]] = {
     ),
     "sortie_ingress_tls_secret": (is_host_name, OBJECT_NAME),
     "sortie_ingress_cluster_issuer": (is_host_name, OBJECT_NAME),
+    "sortie_trusted_proxies": (all_are(is_network), "a list of networks, for example 10.0.0.0/8"),
     "sortie_network_policy_namespaces": (all_are(matches(DNS_LABEL)), "a list of namespaces"),
     "sortie_autoscaling_min": (at_least(1), "1 or more"),
     "sortie_autoscaling_max": (at_least(1), "1 or more"),

@@ -72,6 +72,7 @@ SINGLE: list[tuple[str, list[Any], str]] = [
     ("autoscaling_min", [0], "1 or more"),
     ("autoscaling_max", [0], "1 or more"),
     ("autoscaling_cpu", [0], "a share in percent, 1 or more"),
+    ("trusted_proxies", [["10.0.0.1/8"], ["ingress"]], "a list of networks, for example 10.0.0.0/8"),
     ("apps", [{"id": "a"}, "a"], "a list"),
     (
         "litestream_bucket",
