@@ -56,6 +56,8 @@ function showMenu(user) {
   dialog.querySelector("h2").textContent = user.name;
   dialog.querySelector(".roles").textContent = `Signed in as ${user.username} (${user.roles.join(", ")})`;
   document.getElementById("to-password").hidden = user.auth_provider !== "local";
+  // For password managers: whose password it is.
+  document.querySelector("#password [name=username]").defaultValue = user.username;
   dialog.querySelector("#sign-out").onclick = async () => {
     await request("POST", "/api/auth/logout");
     location.assign("/");

@@ -70,6 +70,7 @@
 <form method="dialog" class="stack">
 <h2 id="password-title">Change the password</h2>
 <p class="problem" role="alert" hidden></p>
+<input name="username" type="text" autocomplete="username" hidden readonly>
 <label>Current password <input name="current_password" type="password" autocomplete="current-password" required maxlength="256"></label>
 <label>New password <input name="new_password" type="password" autocomplete="new-password" required minlength="8" maxlength="256"></label>
 <div class="row end"><button type="button" class="plain" data-close>Cancel</button><button type="submit" class="primary">Change</button></div>
