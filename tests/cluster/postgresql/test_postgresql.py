@@ -85,9 +85,10 @@ def test_a_pod_that_dies_under_load_loses_nothing_that_was_acknowledged(live: Li
     with Load(live, "demo", app) as load:
         live.kubectl("delete", "pod", victim, "--namespace", NAMESPACE, "--grace-period", "0", "--force")
         eventually(lambda: len(pods(live) - {victim}) == 2, "its successor is there", 60)
+        so_far = load.acknowledged
+        eventually(lambda: load.acknowledged > so_far + 20, "launches go on", 60)
     # An unanswered launch may have been counted; an answered one must have been.
     assert launches(live) >= before + load.acknowledged
-    assert load.acknowledged > 20
     print(f"\na pod killed: {len(load.failures())} of {len(load.seen)} requests failed")
 
 
