@@ -10,7 +10,6 @@ sha256. Only then is it marked verified, and only then are older ones removed.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import secrets
@@ -42,6 +41,7 @@ from ansible_collections.sortie.platform.plugins.module_utils._backup_tenant imp
 )
 from ansible_collections.sortie.platform.plugins.module_utils._cluster import ClusterError
 from ansible_collections.sortie.platform.plugins.module_utils._exec import Container, ExecError, Process
+from ansible_collections.sortie.platform.plugins.module_utils._lock import held
 from ansible_collections.sortie.platform.plugins.module_utils._restic import Restic, ResticError
 from ansible_collections.sortie.platform.plugins.module_utils._retention import (
     Keep,
@@ -68,7 +68,6 @@ SECRETS = "secrets.json"
 UNTOUCHED = "the tenant was not touched, and snapshots made earlier are as they were"
 # Streams break when a pod is replaced in the middle; the next pod has the same data.
 _TRIES = 3
-_LOCK_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -364,33 +363,20 @@ def work_directory(settings: Settings, tenant: str) -> Iterator[Path]:
 
     It is emptied before as well: a killed run leaves a plain copy of the database there.
     """
-    settings.work.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (settings.work / f".{tenant}.lock").open("w") as lock:
-        _hold(lock.fileno(), tenant, settings.lock_seconds)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(held(settings.work / f".{tenant}.lock", settings.lock_seconds))
+        except TimeoutError as error:
+            raise BackupError(
+                f"another backup or restore of {tenant} is still running on this host",
+                state=UNTOUCHED,
+                next_step="wait for it to end",
+            ) from error
         work = settings.work / tenant
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(mode=0o700)
-        try:
-            yield work
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-
-
-def _hold(descriptor: int, tenant: str, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() > deadline:
-                raise BackupError(
-                    f"another backup or restore of {tenant} is still running on this host",
-                    state=UNTOUCHED,
-                    next_step="wait for it to end",
-                ) from error
-            time.sleep(_LOCK_PAUSE_SECONDS)
-        else:
-            return
+        stack.callback(shutil.rmtree, work, ignore_errors=True)
+        yield work
 
 
 def _write_private(path: Path, content: Mapping[str, Any]) -> None:

@@ -92,9 +92,7 @@ def begin(api: TaskApi, move: Move, *, dry_run: bool = False) -> dict[str, Any]:
     if dry_run:
         return {"from": now, "to": move.to}
     if not there:
-        _note(
-            api, move, phase="stopping", **{"from": now}, to=move.to, deployment=json.dumps(_kept(deployment))
-        )
+        _begin_record(api, move, now, deployment)
     try:
         _stop(api, move)
         _note(api, move, phase="copying")
@@ -173,19 +171,26 @@ def _kept(deployment: Manifest) -> Manifest:
     }
 
 
-def _note(api: TaskApi, move: Move, **values: str) -> None:
+def _begin_record(api: TaskApi, move: Move, now: str, deployment: Manifest) -> None:
     body: Manifest = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": MIGRATION, "namespace": move.name},
-        "data": values,
+        "data": {
+            "phase": "stopping",
+            "from": now,
+            "to": move.to,
+            "deployment": json.dumps(_kept(deployment)),
+        },
     }
-    try:
-        api.send("POST", move.path("ConfigMap"), body, "application/json")
-    except ClusterError as error:
-        if error.status != 409:
-            raise
-        api.send("PATCH", move.path("ConfigMap", MIGRATION), {"data": values}, _PATCH)
+    # Of a move that came to its end without a word about it.
+    api.delete(move.path("ConfigMap", MIGRATION))
+    api.send("POST", move.path("ConfigMap"), body, "application/json")
+
+
+def _note(api: TaskApi, move: Move, **values: str) -> None:
+    """Adds to the record of the move; a record that is gone was ended by another run, and is not begun again."""
+    api.send("PATCH", move.path("ConfigMap", MIGRATION), {"data": values}, _PATCH)
 
 
 def _stop(api: TaskApi, move: Move) -> None:

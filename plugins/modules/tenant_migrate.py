@@ -70,6 +70,14 @@ options:
     description: Seconds within which the application has to stop, or to start.
     type: float
     default: 180
+  lock_dir:
+    description: Directory on the control host in which a run is held against others for the same tenant. Made if it is not there.
+    type: path
+    required: true
+  lock_timeout:
+    description: Seconds to wait for another run, for instance for what is left of one that was killed.
+    type: float
+    default: 600
 requirements:
   - kubernetes
 """
@@ -83,6 +91,7 @@ EXAMPLES = r"""
     to: postgresql
     dsn: "{{ vaulted_dsn }}"
     image: localhost:5000/sortie:0.1.0
+    lock_dir: .local/migrate
   no_log: true
   register: migration
 """
@@ -109,6 +118,7 @@ undone:
   type: bool
 """
 
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -118,6 +128,7 @@ from ansible_collections.sortie.platform.plugins.module_utils._cluster import (
     Cluster,
     ClusterError,
 )
+from ansible_collections.sortie.platform.plugins.module_utils._lock import held
 from ansible_collections.sortie.platform.plugins.module_utils._migrate import (
     MigrateError,
     Move,
@@ -138,8 +149,10 @@ ARGUMENTS: dict[str, Any] = {
     "image": {"type": "str", "required": True},
     "pull_secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "timeout": {"type": "float", "default": 180},
+    "lock_dir": {"type": "path", "required": True},
+    "lock_timeout": {"type": "float", "default": 600},
 }
-NOT_OF_A_MOVE = ("kubeconfig", "context", "state")
+NOT_OF_A_MOVE = ("kubeconfig", "context", "state", "lock_dir", "lock_timeout")
 
 
 def main() -> None:
@@ -150,13 +163,14 @@ def main() -> None:
     undone = False
     try:
         api = Cluster(given["kubeconfig"], given["context"])
-        if given["state"] == "copied":
-            report = begin(api, move, dry_run=module.check_mode)
-        elif not module.check_mode and given["state"] == "finished":
-            finish(api, move)
-        elif not module.check_mode:
-            undone = undo(api, move)
-    except (MigrateError, TaskError, ClusterError) as error:
+        with held(Path(given["lock_dir"]) / f".{move.tenant}.lock", given["lock_timeout"]):
+            if given["state"] == "copied":
+                report = begin(api, move, dry_run=module.check_mode)
+            elif not module.check_mode and given["state"] == "finished":
+                finish(api, move)
+            elif not module.check_mode:
+                undone = undo(api, move)
+    except (MigrateError, TaskError, ClusterError, TimeoutError) as error:
         module.exit_json(changed=False, failure=str(error), report={}, undone=False)
     module.exit_json(changed=bool(report) or undone, failure="", report=report, undone=undone)
 

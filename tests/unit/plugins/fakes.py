@@ -58,6 +58,8 @@ class FakeApi:
         if query and query.get("dryRun"):
             return body
         if content_type == "application/merge-patch+json":
+            if path not in self.objects:
+                raise ClusterError("it is not there", 404)
             there = self.objects[path]
             body = {**there, **body, "data": {**there.get("data", {}), **body.get("data", {})}}
         self.objects[path] = body

@@ -139,6 +139,19 @@ def test_what_a_killed_run_has_copied_is_copied_anew() -> None:
     assert api.commands[-1][-1] == "--replace"
 
 
+def test_a_move_that_another_run_has_ended_is_not_begun_again_by_its_last_word() -> None:
+    class Ended(Tenant):
+        def text(self, path: str, query: Mapping[str, str] | None = None) -> str:
+            if "sortie-migration" in path:
+                self.objects.pop(RECORD)
+            return super().text(path, query)
+
+    api = Ended("sqlite")
+    with pytest.raises(MigrateError, match="it is not there"):
+        begin(api, move())
+    assert api.record() == {}
+
+
 def test_a_tenant_that_is_there_has_nothing_to_move() -> None:
     assert begin(Tenant("postgresql"), move()) == {}
 
