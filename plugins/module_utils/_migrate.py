@@ -98,10 +98,10 @@ def begin(api: TaskApi, move: Move, *, dry_run: bool = False) -> dict[str, Any]:
         _note(api, move, phase="copying")
         # What an interrupted run copied there is copied anew: the preflight of the first run has found it empty.
         report = _copy(api, move, replace=bool(there))
+        _note(api, move, phase="copied", report=json.dumps(report))
     except (MigrateError, TaskError, ClusterError) as error:
         undo(api, move)
         raise MigrateError(f"{error}. {move.tenant} serves from {now} again, as before") from error
-    _note(api, move, phase="copied", report=json.dumps(report))
     return report
 
 
