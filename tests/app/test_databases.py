@@ -121,6 +121,10 @@ def test_a_database_that_takes_no_writes_is_told(databases: Databases) -> None:
     assert "takes no writes" in the_problem(there)
 
 
+# More than nine, so that the order of their numbers is not that of the numbers' texts.
+LAUNCHES = 12
+
+
 def filled(start_sqlite: Starter) -> App:
     """A stopped SQLite server with something in every table, and a gap in its numbers."""
     app = start_sqlite()
@@ -135,7 +139,7 @@ def filled(start_sqlite: Starter) -> App:
         app.call("POST", "/api/apps", {"id": "a", "name": "A", "url": "https://a.example"}, token).status
         == 201
     )
-    for _ in range(3):
+    for _ in range(LAUNCHES):
         assert app.call("POST", "/api/analytics/launch", {"app_id": "a"}).status == 201
     assert app.call("PUT", "/api/admin/branding", {"tenant_name": "Zürich"}, token).status == 200
     app.stop()
@@ -169,7 +173,7 @@ def test_a_copy_there_and_back_is_the_same_application(
     app = filled(start_sqlite)
     path, there = app.environment["SORTIE_DB"], dsn(databases)
     report = copied("postgres", path, there)
-    assert report["tables"]["analytics"]["rows"] == 2
+    assert report["tables"]["analytics"]["rows"] == LAUNCHES - 1
     assert all(entry["rows"] for name, entry in report["tables"].items()), report
     back = str(tmp_path / "back.db")
     assert copied("sqlite", back, there)["tables"] == report["tables"]
@@ -192,15 +196,15 @@ def test_numbers_of_rows_that_are_gone_are_not_given_out_again(
         row = connection.execute(
             "INSERT INTO analytics (app_id, timestamp) VALUES ('a', now()) RETURNING id"
         ).fetchone()
-        assert row == (4,)
+        assert row == (LAUNCHES + 1,)
     back = tmp_path / "back.db"
     copied("sqlite", str(back), there)
     with sqlite3.connect(back) as connection:
-        connection.execute("DELETE FROM analytics WHERE id = 4")
+        connection.execute("DELETE FROM analytics WHERE id = ?", (LAUNCHES + 1,))
         found = connection.execute(
             "INSERT INTO analytics (app_id, timestamp) VALUES ('a', 'x') RETURNING id"
         ).fetchone()
-    assert found == (5,)
+    assert found == (LAUNCHES + 2,)
 
 
 def test_rows_that_are_there_are_refused_unless_told(start_sqlite: Starter, databases: Databases) -> None:

@@ -112,9 +112,10 @@ class _Postgres:
 
     def read(self, table: Table) -> Iterator[Fields]:
         fields = ", ".join(self._said(column) for column in table.columns)
-        # By bytes, as SQLite does it, and not by whatever language the server is set to.
+        # By bytes, as SQLite does it, and not by whatever language the server is set to. With the table's name, as the mere name
+        # of a column is that of its text, and 10 comes before 9 there.
         order = ", ".join(
-            f'"{column.name}"' + (' COLLATE "C"' if column.type.python_type is str else "")
+            f'"{table.name}"."{column.name}"' + (' COLLATE "C"' if column.type.python_type is str else "")
             for column in table.primary_key.columns
         )
         query = f'COPY (SELECT {fields} FROM "{table.name}" ORDER BY {order}) TO STDOUT'  # noqa: S608 (names are ours) # nosec B608
