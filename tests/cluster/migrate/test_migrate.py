@@ -165,18 +165,14 @@ def test_the_way_back_keeps_what_was_written_meanwhile(live: Live) -> None:
 
 
 def test_a_tenant_that_cannot_be_served_there_is_served_where_it_was(live: Live) -> None:
-    """The copy succeeds, the new pods never come up: an image that there is not."""
+    """The copy succeeds, the new pods never come up: no node has that many processors."""
     before = held(live)
     sql(live, "DROP DATABASE IF EXISTS failing WITH (FORCE)", "CREATE DATABASE failing")
+    too_much = {"cpu": "1000", "memory": "128Mi"}
+    broken = {"sortie_rollout_timeout": 40, "sortie_resources": {"requests": too_much, "limits": too_much}}
     for given in on_postgresql(live, "failing"):
-        broken = (
-            "--extra-vars",
-            "sortie_rollout_timeout=40",
-            "--extra-vars",
-            "sortie_ingress_host=nobody.localhost",
-        )
         answer = live.playbook(
-            "migrate", "--limit", "demo", "--extra-vars", given, *broken, "--extra-vars", "sortie_tls=none"
+            "migrate", "--limit", "demo", "--extra-vars", given, "--extra-vars", json.dumps(broken)
         )
     assert answer.returncode != 0
     assert "it serves from its old database again" in answer.stdout
