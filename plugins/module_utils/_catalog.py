@@ -61,17 +61,18 @@ def verify(client: Client, branding: Mapping[str, str]) -> None:
 
 def wait_until_served(
     client: Client,
-    wanted: Wanted,
+    branding: Mapping[str, str],
+    timeout: float,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Verifies for as long as an ingress controller may need to see what was just applied."""
+    """Verifies for as long as an ingress controller may need to see what was just changed: `timeout` seconds at most."""
     started, pause = clock(), 0.1
     while True:
         try:
-            verify(client, wanted.branding)
+            verify(client, branding)
         except HttpError as error:
-            if error.status not in PASSING or clock() - started >= wanted.timeout:
+            if error.status not in PASSING or clock() - started >= timeout:
                 raise
             sleep(pause)
             pause = min(pause * 2, 1.0)
@@ -139,7 +140,7 @@ def serve(wanted: Wanted, *, dry_run: bool = False) -> Outcome:
             # Nothing was applied, so the page may rightly show the branding of before.
             client.get("/readyz")
         else:
-            wait_until_served(client, wanted)
+            wait_until_served(client, wanted.branding, wanted.timeout)
         bring(client, wanted, outcome, dry_run=dry_run)
     except HttpError as error:
         outcome.error = str(error)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.sortie.platform.plugins.module_utils._catalog import verify
+from ansible_collections.sortie.platform.plugins.module_utils._catalog import wait_until_served
 from ansible_collections.sortie.platform.plugins.module_utils._http import Client, Endpoint, HttpError
 
 
@@ -16,12 +16,17 @@ def check(
     endpoint: Endpoint,
     branding: Mapping[str, str],
     timeout: float = 5,
+    wait: float = 0,
     clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Any]:
-    """Asks once, as a browser would: `healthy`, the `message` if not, and how many `milliseconds` it took."""
+    """Asks as a browser would: `healthy`, the `message` if not, and how many `milliseconds` it took.
+
+    `timeout`: seconds for each answer. `wait`: seconds for which a tenant is asked again that is not reached yet.
+    """
     client, started, message = Client(endpoint, timeout), clock(), ""
     try:
-        verify(client, branding)
+        wait_until_served(client, branding, wait, clock, sleep)
     except HttpError as error:
         message = str(error)
     finally:

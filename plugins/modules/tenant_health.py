@@ -60,6 +60,10 @@ options:
     description: Seconds to wait for each answer.
     type: float
     default: 5
+  wait:
+    description: Seconds for which a tenant is asked again while its ingress does not reach it; 0 asks once.
+    type: float
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -107,6 +111,7 @@ ARGUMENTS: dict[str, Any] = {
         },
     },
     "timeout": {"type": "float", "default": 5},
+    "wait": {"type": "float", "default": 0},
 }
 
 
@@ -115,7 +120,7 @@ def main() -> None:
 
     def ask(tenant: dict[str, Any]) -> dict[str, Any]:
         place = {name: tenant[name] for name in ("host", "port", "address", "tls", "ca_file")}
-        return check(Endpoint(**place), tenant["branding"], module.params["timeout"])
+        return check(Endpoint(**place), tenant["branding"], module.params["timeout"], module.params["wait"])
 
     tenants = module.params["tenants"]
     with ThreadPoolExecutor(TENANTS_AT_A_TIME) as pool:

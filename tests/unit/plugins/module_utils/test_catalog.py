@@ -109,3 +109,9 @@ def test_a_tenant_that_answers_well_is_healthy(server: TenantServer) -> None:
 def test_a_tenant_that_does_not_answer_is_not_healthy(server: TenantServer) -> None:
     server.unready = 1
     assert check(endpoint(server), BRANDING)["message"] == "GET /readyz answered 404"
+
+
+def test_a_tenant_that_is_not_reached_yet_is_waited_for(server: TenantServer) -> None:
+    server.unready = 3
+    answer = check(endpoint(server), BRANDING, wait=30, sleep=lambda _seconds: None)
+    assert (answer["healthy"], server.unready) == (True, 0)
