@@ -15,6 +15,7 @@ from ansible_collections.sortie.platform.plugins.module_utils._http import Clien
 def check(
     endpoint: Endpoint,
     branding: Mapping[str, str],
+    *,
     timeout: float = 5,
     wait: float = 0,
     clock: Callable[[], float] = time.monotonic,

@@ -8,20 +8,26 @@ import base64
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.sortie.platform.plugins.module_utils._certificates import Authority, describe, issue
 from ansible_collections.sortie.platform.plugins.module_utils._cluster import (
     KINDS,
+    TENANT_LABEL,
     Api,
     ClusterError,
     Manifest,
     apply,
+    items,
 )
 from ansible_collections.sortie.platform.plugins.module_utils._state import SECRET
 
+SIGNING_KEY, PREVIOUS_SIGNING_KEY = "jwt-secret", "jwt-secret-previous"
+# As `kubectl rollout restart` marks the pods that it wants anew.
+RESTARTED = "kubectl.kubernetes.io/restartedAt"
 # Characters of the URL-safe alphabet that these many random bytes give: 64 and 24.
-RANDOM_BYTES = {"jwt-secret": 48, "admin-password": 18}
+RANDOM_BYTES = {SIGNING_KEY: 48, "admin-password": 18}
 
 
 @dataclass(frozen=True)
@@ -84,21 +90,35 @@ def ensure_values(api: Api, wanted: Wanted, *, dry_run: bool) -> list[str]:
     """Brings Secret sortie-secrets to what is wanted, and returns the keys that changed.
 
     A generated value is made once: what is there is never overwritten, since sessions and the database depend
-    on it.
+    on it. Pods that run with another value than one that was given are restarted.
     """
     there = _read(api, wanted, SECRET)
-    missing = {
-        name: secrets.token_urlsafe(RANDOM_BYTES[name]).encode()
-        for name in wanted.generate
-        if not there.get(name)
-    }
+    missing = {name: generated(name) for name in wanted.generate if not there.get(name)}
     given = {
         name: value.encode() for name, value in wanted.values.items() if there.get(name) != value.encode()
     }
     changed = missing | given
+    if SIGNING_KEY in changed and there.get(SIGNING_KEY):
+        changed[PREVIOUS_SIGNING_KEY] = there[SIGNING_KEY]
     if changed and not dry_run:
         _put(api, wanted, SECRET, changed)
+        if any(there.get(name) for name in changed):
+            restart(api, wanted.name)
     return sorted(changed)
+
+
+def generated(key: str) -> bytes:
+    """A new random value for a key of the tenant's Secret."""
+    return secrets.token_urlsafe(RANDOM_BYTES[key]).encode()
+
+
+def restart(api: Api, namespace: str) -> None:
+    """Has a tenant's Deployments make their pods anew, since a variable of a container does not change while it runs."""
+    path = KINDS["Deployment"].path(namespace)
+    moment = datetime.now(UTC).isoformat(timespec="microseconds")
+    body = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: moment}}}}}
+    for deployment in list(items(api, path, {"labelSelector": TENANT_LABEL}, metadata_only=True)):
+        api.send("PATCH", f"{path}/{deployment['metadata']['name']}", body, "application/merge-patch+json")
 
 
 def ensure_certificate(api: Api, wanted: Wanted, authority: Authority, *, dry_run: bool) -> bool:

@@ -120,7 +120,12 @@ def main() -> None:
 
     def ask(tenant: dict[str, Any]) -> dict[str, Any]:
         place = {name: tenant[name] for name in ("host", "port", "address", "tls", "ca_file")}
-        return check(Endpoint(**place), tenant["branding"], module.params["timeout"], module.params["wait"])
+        return check(
+            Endpoint(**place),
+            tenant["branding"],
+            timeout=module.params["timeout"],
+            wait=module.params["wait"],
+        )
 
     tenants = module.params["tenants"]
     with ThreadPoolExecutor(TENANTS_AT_A_TIME) as pool:

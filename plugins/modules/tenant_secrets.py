@@ -13,7 +13,8 @@ version_added: 0.1.0
 description:
   - Makes what a tenant's pods need before they start - its namespace, Secret C(sortie-secrets), and the
     Secret with its certificate.
-  - Generated values are made once and never overwritten. Certificates of the local authority are renewed 30
+  - Generated values are made once and never overwritten. If a given value changes, the tenant's pods are
+    restarted, and the application goes on to accept the sessions of the C(jwt-secret) of before. Certificates of the local authority are renewed 30
     days before they end, and when the host name or the authority has changed.
   - Values are neither written to disk nor shown. The result contains the keys that sign service tokens. Run
     it with C(no_log=true).

@@ -220,7 +220,8 @@ def tenant_orphans(plan: Plan, steps: Steps) -> list[Manifest]:
 
 
 def tenant_workloads(plan: Plan, steps: Steps) -> list[dict[str, Any]]:
-    """What is waited for: Deployments that changed now, or that an earlier run left unsettled."""
+    """What is waited for: Deployments that changed now or whose Secret did, or that an earlier run left unsettled."""
+    secrets = step(steps, "secrets").get("tenants") or {}
     changed = {
         (tenant, manifest["metadata"]["name"])
         for tenant, results in object_results(plan, steps, "apply").items()
@@ -236,7 +237,9 @@ def tenant_workloads(plan: Plan, steps: Steps) -> list[dict[str, Any]]:
         }
         for tenant in _standing(plan, steps, "rollout")
         for name in _deployments(tenant)
-        if (tenant["tenant"], name) in changed or tenant["tenant"] in plan["unsettled"]
+        if (tenant["tenant"], name) in changed
+        or tenant["tenant"] in plan["unsettled"]
+        or secrets.get(tenant["tenant"], {}).get("changed")
     ]
 
 

@@ -12,6 +12,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from sortie.people import jws
+from sortie.people.tokens import ACCESS, Tokens
 
 from .server import KEY
 from .tokens import service_token
@@ -86,3 +87,31 @@ def test_a_good_signature_is_not_enough(header: Any, claims: Any) -> None:
 
 def test_the_test_above_refuses_for_the_reason_it_means() -> None:
     assert jws.verify(signed({"alg": "HS256", "typ": "JWT"}, GOOD), KEY, "sortie") == GOOD
+
+
+OLD, NEW = "the-key-of-before-0123456789abcdef", "the-key-of-today-0123456789abcdef"
+
+
+def test_who_signed_in_before_the_key_changed_stays_signed_in() -> None:
+    before, after = Tokens(OLD), Tokens(NEW, OLD)
+    assert after.read(before.make(ACCESS, "u1", "s1", 60)).session == "s1"
+    assert after.signed("csrf s1", before.sign("csrf s1"))
+    assert after.signed("csrf s1", after.sign("csrf s1"))
+
+
+def test_the_key_of_before_signs_nothing_new() -> None:
+    after = Tokens(NEW, OLD)
+    assert after.sign("csrf s1") != Tokens(OLD).sign("csrf s1")
+    with pytest.raises(jws.BadToken):
+        Tokens(OLD).read(after.make(ACCESS, "u1", "s1", 60))
+
+
+def test_an_administrators_token_of_the_key_of_before_is_refused() -> None:
+    with pytest.raises(jws.BadToken):
+        Tokens(NEW, OLD).read(service_token(OLD))
+    assert Tokens(OLD).read(service_token(OLD)).kind == "service"
+
+
+def test_two_changes_forget_the_first_key() -> None:
+    with pytest.raises(jws.BadToken):
+        Tokens("the-third-key-0123456789abcdef-123", NEW).read(Tokens(OLD).make(ACCESS, "u1", "s1", 60))

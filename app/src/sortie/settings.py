@@ -139,6 +139,13 @@ class Settings:
         "and everybody has to sign in again",
         secret=True,
     )
+    jwt_secret_previous: str = _row(
+        "SORTIE_JWT_SECRET_PREVIOUS",
+        parsers.secret,
+        "",
+        "The key before that one: what it signed is still accepted, so that a new key signs nobody out",
+        secret=True,
+    )
     access_expiry: float = _row(
         "SORTIE_JWT_ACCESS_EXPIRY", parsers.lifetime, 900.0, "Life of an access token", shown="15m"
     )

@@ -53,7 +53,7 @@ class Site:
                 "SORTIE_JWT_SECRET is not set: this start made a key of its own, so nobody stays signed in "
                 "over a restart, and replicas do not know each other's tokens"
             )
-        self.tokens = Tokens(settings.jwt_secret or secrets.token_hex(32))
+        self.tokens = Tokens(settings.jwt_secret or secrets.token_hex(32), settings.jwt_secret_previous)
         self.provider = Provider(settings) if settings.oidc_issuer else None
         self._storage: Storage | None = None
         self._workers: list[Janitor | Heartbeat] = []

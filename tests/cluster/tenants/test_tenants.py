@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
 import yaml
 
+from ansible_collections.sortie.platform.plugins.module_utils._http import Answer
 from ansible_collections.sortie.platform.tests.cluster.live import ROOT, Live, eventually
 
 INVENTORIES = ("local", "acme", "globex")
@@ -107,6 +109,52 @@ def test_one_tenants_mistake_stops_no_other(live: Live) -> None:
     assert "Ingress sortie" in answer.stdout
     assert live.get("demo", "/api/config").json()["secondary_color"] == "#123456"
     assert live.playbook("deploy", inventories=INVENTORIES).returncode == 0
+
+
+def secret(live: Live, tenant: str) -> dict[str, str]:
+    found = live.objects("secret", "sortie-secrets", "--namespace", f"sortie-{tenant}")["data"]
+    return {key: base64.b64decode(value).decode() for key, value in found.items()}
+
+
+def test_a_rotation_signs_nobody_out_and_shows_nothing(live: Live) -> None:
+    def sign_in(password: str) -> Answer:
+        return live.ask("acme", "POST", "/api/auth/login", {"username": "admin", "password": password})
+
+    def rotate(*arguments: str) -> str:
+        answer = live.playbook(
+            "rotate", "--limit", "acme", "-vvv", "--diff", *arguments, inventories=INVENTORIES
+        )
+        assert answer.returncode == 0, answer.stdout
+        return answer.stdout + answer.stderr
+
+    before = secret(live, "acme")
+    token = sign_in(before["admin-password"]).json()["access_token"]
+    told = rotate()
+    between = secret(live, "acme")
+    assert (between["jwt-secret-previous"], between["admin-password"]) == (
+        before["jwt-secret"],
+        before["admin-password"],
+    )
+    assert live.ask("acme", "GET", "/api/auth/me", token=token).status == 200
+
+    told += rotate(
+        "--extra-vars", "rotate_keys=jwt-secret,admin-password", "--extra-vars", "rotate_keep_previous=false"
+    )
+    after = secret(live, "acme")
+    assert live.ask("acme", "GET", "/api/auth/me", token=token).status == 401
+    assert sign_in(before["admin-password"]).status == 401
+    assert sign_in(after["admin-password"]).status == 200
+    for value in {*before.values(), *between.values(), *after.values()}:
+        assert value not in told
+
+    # A deployment finds nothing to do about it.
+    deployed = live.playbook("deploy", "--limit", "acme", inventories=INVENTORIES)
+    assert "changed=0" in deployed.stdout
+    refused = live.playbook(
+        "rotate", "--limit", "acme", "--extra-vars", "sortie_secrets=external", inventories=INVENTORIES
+    )
+    assert refused.returncode != 0
+    assert "Nothing was changed." in refused.stdout
 
 
 def test_a_removed_tenant_comes_back_with_its_data(live: Live) -> None:

@@ -61,7 +61,7 @@ class FakeApi:
             if path not in self.objects:
                 raise ClusterError("it is not there", 404)
             there = self.objects[path]
-            body = {**there, **body, "data": {**there.get("data", {}), **body.get("data", {})}}
+            body = _merged(there, body)
         self.objects[path] = body
         return body
 
@@ -86,6 +86,17 @@ class FakeApi:
             if same_kind and (kind == path or "/namespaces/" not in path):
                 found.append(manifest)
         return [manifest for manifest in found if _selected(manifest, query)]
+
+
+def _merged(there: Manifest, patch: Manifest) -> Manifest:
+    """As RFC 7386 says: what is null goes, objects are merged, all else is replaced."""
+    merged = {name: value for name, value in there.items() if patch.get(name, value) is not None}
+    for name, value in patch.items():
+        if isinstance(value, dict):
+            merged[name] = _merged(merged.get(name) or {}, value)
+        elif value is not None:
+            merged[name] = value
+    return merged
 
 
 def _selected(manifest: Manifest, query: Mapping[str, str]) -> bool:

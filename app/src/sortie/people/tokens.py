@@ -38,10 +38,15 @@ class Claims:
 
 
 class Tokens:
-    """Makes and reads tokens with one key."""
+    """Makes tokens with `key`, and reads those that were made with it.
 
-    def __init__(self, key: str) -> None:
+    With the `previous` key, if there is one, users stay signed in: their tokens name a session that the database knows. Nothing
+    else that it signed is accepted, since who changes a key may do so because somebody else has it.
+    """
+
+    def __init__(self, key: str, previous: str = "") -> None:
         self._key = key
+        self._previous = previous
         # Checking a signature takes longer than most answers, so good tokens are remembered until they end.
         self._good: OrderedDict[str, Claims] = OrderedDict()
 
@@ -66,7 +71,12 @@ class Tokens:
 
     def sign(self, text: str) -> str:
         """A signature of `text` that only this key makes."""
-        return hmac.new(self._key.encode(), text.encode(), hashlib.sha256).hexdigest()[:32]
+        return _signature(text, self._key)
+
+    def signed(self, text: str, signature: str) -> bool:
+        """Whether `signature` is one of `text`."""
+        keys = (self._key, self._previous) if self._previous else (self._key,)
+        return any(hmac.compare_digest(signature.encode(), _signature(text, key).encode()) for key in keys)
 
     def read(self, token: str) -> Claims:
         """The claims of a good token; BadToken says why it is not."""
@@ -81,11 +91,16 @@ class Tokens:
         return claims
 
     def _check(self, token: str) -> Claims:
-        said = jws.verify(token, self._key, ISSUER, _CLOCK_LEEWAY)
+        try:
+            said, is_current = jws.verify(token, self._key, ISSUER, _CLOCK_LEEWAY), True
+        except BadToken:
+            if not self._previous:
+                raise
+            said, is_current = jws.verify(token, self._previous, ISSUER, _CLOCK_LEEWAY), False
         if not isinstance(said.get("sub"), str):
             raise BadToken("the token does not say whose it is")
         kind = said.get("typ")
-        if kind == SERVICE:
+        if kind == SERVICE and is_current:
             return self._service(said)
         if kind not in (ACCESS, SESSION) or not isinstance(said.get("sid"), str):
             raise BadToken("the token is of an unknown kind")
@@ -98,3 +113,7 @@ class Tokens:
         if said.get("roles") != ["admin"]:
             raise BadToken("a service token has the roles [admin]")
         return Claims(SERVICE, said["sub"], "", float(said["exp"]) + _CLOCK_LEEWAY)
+
+
+def _signature(text: str, key: str) -> str:
+    return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()[:32]

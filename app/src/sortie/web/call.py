@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hmac
 import ipaddress
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
@@ -130,7 +129,7 @@ class Call:
     def _require_own_page(self, session: str) -> None:
         """Refuse a change that another site made the browser send; only our pages can read the cookie."""
         given = self.environ.get("HTTP_X_CSRF_TOKEN", "")
-        if not hmac.compare_digest(given.encode(), csrf_token(self.site, session).encode()):
+        if not self.site.tokens.signed(_csrf_text(session), given):
             message = f"the header X-CSRF-Token must have the value of the cookie {CSRF_COOKIE}"
             raise Problem(403, "csrf", message)
 
@@ -216,7 +215,11 @@ def forbidden(message: str) -> Problem:
 
 def csrf_token(site: Site, session: str) -> str:
     """What a page sends with each change; belongs to the session."""
-    return site.tokens.sign(f"csrf {session}")
+    return site.tokens.sign(_csrf_text(session))
+
+
+def _csrf_text(session: str) -> str:
+    return f"csrf {session}"
 
 
 def _is_in(address: str, networks: tuple[Network, ...]) -> bool:

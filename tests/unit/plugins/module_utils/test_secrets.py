@@ -84,7 +84,10 @@ def test_given_values_replace_what_is_there(authority: Authority) -> None:
     api = FakeApi()
     api.put(SECRET, {"metadata": {"name": "sortie-secrets"}, "data": encoded({"jwt-secret": "old"})})
     changed = ensure(api, wanted(generate=[], values={"jwt-secret": "new"}), authority)
-    assert changed[1:] == ["Secret sortie-secrets: jwt-secret"]
+    assert changed[1:] == [
+        "Secret sortie-secrets: jwt-secret",
+        "Secret sortie-secrets: jwt-secret-previous",
+    ]
     assert data(api, SECRET)["jwt-secret"] == "new"
 
 
@@ -137,3 +140,36 @@ def test_the_signing_key_is_what_the_secret_holds(authority: Authority) -> None:
     api = FakeApi()
     ensure(api, wanted(), authority)
     assert signing_key(api, wanted()) == data(api, SECRET)["jwt-secret"]
+
+
+DEPLOYMENT = "/apis/apps/v1/namespaces/sortie-acme/deployments/sortie"
+
+
+def running(authority: Authority) -> FakeApi:
+    """A tenant with Secrets and a Deployment."""
+    api = FakeApi()
+    ensure(api, wanted(), authority)
+    labels = {"sortie.platform/tenant": "acme"}
+    api.put(DEPLOYMENT, {"metadata": {"name": "sortie", "labels": labels}, "spec": {"replicas": 1}})
+    return api
+
+
+def restarted(api: FakeApi) -> bool:
+    template = api.objects[DEPLOYMENT]["spec"].get("template", {})
+    return "kubectl.kubernetes.io/restartedAt" in template.get("metadata", {}).get("annotations", {})
+
+
+def test_a_given_value_that_changes_restarts_the_pods_and_keeps_users_signed_in(authority: Authority) -> None:
+    api = running(authority)
+    before = data(api, SECRET)["jwt-secret"]
+    given = wanted(generate=[], values={"jwt-secret": "x" * 32})
+    assert "Secret sortie-secrets: jwt-secret" in ensure(api, given, authority)
+    assert data(api, SECRET)["jwt-secret-previous"] == before
+    assert restarted(api)
+    assert ensure(api, given, authority) == []
+
+
+def test_a_new_key_beside_the_others_restarts_nothing(authority: Authority) -> None:
+    api = running(authority)
+    ensure(api, wanted(values={"database-dsn": "postgresql://db/acme"}), authority)
+    assert not restarted(api)
