@@ -17,7 +17,7 @@ import yaml
 from ansible_collections.sortie.platform.plugins.module_utils._http import Answer, Client, Endpoint
 
 ROOT = Path(__file__).resolve().parents[2]
-CLUSTER_VARIABLES = ROOT / "molecule" / "cluster.yml"
+CLUSTER_VARIABLES = ROOT / "molecule" / os.environ.get("SORTIE_TEST_CLUSTER", "cluster.yml")
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,9 +22,22 @@ from ansible_collections.sortie.platform.plugins.module_utils._node_containers i
 )
 from ansible_collections.sortie.platform.tests.cluster.live import Live, eventually
 
-NAME, ADDRESS = "ssh-1", "10.92.0.50"
-CONTAINER = f"sortie-test-{NAME}"
+NAME = "ssh-1"
 BUSYBOX = "docker.io/library/busybox:1.36"
+
+
+@dataclass(frozen=True)
+class Rented:
+    """A machine: its container, its address, and the key that opens it."""
+
+    container: str
+    address: str
+    key: Path
+
+    @property
+    def state(self) -> str:
+        command = ["podman", "--runtime", "runc", "exec", self.container, "systemctl", "is-system-running"]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 def podman(*arguments: str) -> str:
@@ -34,46 +49,51 @@ def podman(*arguments: str) -> str:
 
 
 @pytest.fixture
-def machine(live: Live, tmp_path: Path) -> Iterator[Path]:
-    """A machine with nothing but an SSH server; gives the key that opens it."""
-    key = tmp_path / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+def machine(live: Live, tmp_path: Path) -> Iterator[Rented]:
+    """A machine with nothing but an SSH server."""
+    cluster, network = (
+        live.variables["common_cluster_name"],
+        ipaddress.ip_network(live.variables["common_subnet"]),
+    )
+    rented = Rented(f"{cluster}-{NAME}", str(network[50]), tmp_path / "key")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", rented.key], check=True)
     image = podman("inspect", "--format", "{{.ImageName}}", live.container).strip()
-    plan = Plan("sortie-test", "", Path(), [Node(NAME, ADDRESS)])
+    plan = Plan(cluster, "", Path(), [Node(NAME, rented.address)])
     arguments = run_arguments(plan, plan.nodes[0], Machine.detect())
-    podman("run", "--detach", "--label", f"{CLUSTER_LABEL}=sortie-test", *arguments, image, "/sbin/init")
+    podman("run", "--detach", "--label", f"{CLUSTER_LABEL}={cluster}", *arguments, image, "/sbin/init")
     try:
-        eventually(lambda: "running" in _state() or "degraded" in _state(), "systemd has started")
+        eventually(lambda: rented.state.strip() in ("running", "degraded"), "systemd has started")
         install = "apt-get update -q && apt-get install -y -q --no-install-recommends openssh-server"
-        podman("exec", CONTAINER, "sh", "-c", install)
-        podman("exec", CONTAINER, "mkdir", "-p", "-m", "0700", "/root/.ssh")
-        podman("cp", f"{key}.pub", f"{CONTAINER}:/root/.ssh/authorized_keys")
-        podman("exec", CONTAINER, "sh", "-c", "chown root: /root/.ssh/authorized_keys && systemctl start ssh")
-        yield key
+        podman("exec", rented.container, "sh", "-c", install)
+        podman("exec", rented.container, "mkdir", "-p", "-m", "0700", "/root/.ssh")
+        podman("cp", f"{rented.key}.pub", f"{rented.container}:/root/.ssh/authorized_keys")
+        podman(
+            "exec",
+            rented.container,
+            "sh",
+            "-c",
+            "chown root: /root/.ssh/authorized_keys && systemctl start ssh",
+        )
+        yield rented
     finally:
         live.kubectl("delete", "node", NAME, "--ignore-not-found", check=False)
         subprocess.run(
-            ["podman", "rm", "--force", "--time", "0", CONTAINER], capture_output=True, check=False
+            ["podman", "rm", "--force", "--time", "0", rented.container], capture_output=True, check=False
         )
         for volume in VOLUMES:
             subprocess.run(
-                ["podman", "volume", "rm", f"{CONTAINER}-{volume}"], capture_output=True, check=False
+                ["podman", "volume", "rm", f"{rented.container}-{volume}"], capture_output=True, check=False
             )
 
 
-def _state() -> str:
-    command = ["podman", "--runtime", "runc", "exec", CONTAINER, "systemctl", "is-system-running"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
-
-
-def test_a_machine_joins_by_ssh(live: Live, machine: Path, tmp_path: Path) -> None:
+def test_a_machine_joins_by_ssh(live: Live, machine: Rented, tmp_path: Path) -> None:
     inventory = tmp_path / "ssh.yml"
     options = f"-o StrictHostKeyChecking=no -o UserKnownHostsFile={tmp_path}/known_hosts"
     variables = {
         "ansible_connection": "ssh",
-        "ansible_host": ADDRESS,
+        "ansible_host": machine.address,
         "ansible_user": "root",
-        "ansible_ssh_private_key_file": str(machine),
+        "ansible_ssh_private_key_file": str(machine.key),
         "ansible_ssh_common_args": options,
         "ansible_remote_tmp": "/root/.ansible/tmp",
         # Its kernel is this machine's, which kubeadm cannot look into.
