@@ -48,6 +48,19 @@ LOAD_BALANCER = "sortie-lb"
 MIGRATION = "sortie-migration"
 SECRET = "sortie-secrets"  # nosec B105 # noqa: S105 (its name)
 
+# DaemonSets by which network plugins that enforce NetworkPolicies are known.
+POLICY_PLUGINS = {
+    "anetd": "GKE Dataplane V2",
+    "antrea-agent": "Antrea",
+    "azure-npm": "Azure NPM",
+    "calico-node": "Calico",
+    "canal": "Canal",
+    "cilium": "Cilium",
+    "kube-router": "kube-router",
+    "ovnkube-node": "OVN-Kubernetes",
+    "weave-net": "Weave Net",
+}
+
 
 @dataclass(frozen=True)
 class Tenant:
@@ -266,8 +279,18 @@ def read(
     return {
         "version": version.get("gitVersion", ""),
         "kinds": sorted([*present, *metrics]),
+        "policy_plugin": _policy_plugin(api) if with_records else None,
         "tenants": answer,
     }
+
+
+def _policy_plugin(api: Api) -> str | None:
+    """What enforces NetworkPolicies here; empty if nothing that is known, None if the account may not see that."""
+    daemons = _everywhere(api, "DaemonSet", {}, metadata_only=True)
+    if daemons is None:
+        return None
+    names = {manifest["metadata"]["name"] for manifest in daemons}
+    return next((plugin for name, plugin in POLICY_PLUGINS.items() if name in names), "")
 
 
 def _serves_metrics(api: Api) -> bool:

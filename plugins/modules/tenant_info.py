@@ -100,6 +100,13 @@ kinds:
   returned: when the cluster answers
   type: list
   elements: str
+policy_plugin:
+  description:
+    - With O(records), the network plugin that enforces NetworkPolicies; empty if the cluster has none that is known, and null if
+      the account may not see that.
+  returned: when the cluster answers
+  type: str
+  sample: Calico
 tenants:
   description: What there is of each tenant, by its id.
   returned: when the cluster answers

@@ -16,7 +16,18 @@ from ansible_collections.sortie.platform.plugins.plugin_utils._summary import ta
 
 # The runs whose last good one has an age: what module `tenant_info` calls their records.
 RECORDED = ("backup", "drill")
-COLUMNS = ("tenant", "url", "version", "health", "database", "pods", "certificate", "backup", "drill")
+COLUMNS = (
+    "tenant",
+    "url",
+    "version",
+    "health",
+    "database",
+    "pods",
+    "certificate",
+    "policies",
+    "backup",
+    "drill",
+)
 
 
 def tenant_endpoints(tenants: Sequence[Tenant]) -> list[dict[str, Any]]:
@@ -64,6 +75,14 @@ def _told(record: Mapping[str, Any], seconds: int | None) -> str:
     return since if record.get("ok", True) else f"FAILED ({since})"
 
 
+def _policies(tenant: Tenant, info: Mapping[str, Any]) -> str:
+    """What enforces the tenant's NetworkPolicies; `off` if it has none."""
+    if not any(manifest["kind"] == "NetworkPolicy" for manifest in tenant["manifests"]):
+        return "off"
+    plugin = info.get("policy_plugin")
+    return "unknown" if plugin is None else str(plugin) or "not enforced"
+
+
 def tenant_statuses(
     tenants: Sequence[Tenant], info: Mapping[str, Any], health: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
@@ -85,6 +104,7 @@ def tenant_statuses(
                 "database": tenant["database"],
                 "pods": f"{deployment['available']}/{deployment['replicas']}" if deployment else "-",
                 "certificate": ((found.get("certificate") or {}).get("not_after") or "-")[:10],
+                "policies": _policies(tenant, info),
                 **{kind: _told(records[kind], seconds[kind]) for kind in RECORDED},
                 **{f"{kind}_age_seconds": seconds[kind] for kind in RECORDED},
                 "load_balancer": found.get("load_balancer") or "-",

@@ -142,6 +142,8 @@ def test_a_load_balancer_that_nothing_serves_is_told_to_be_pending(live: Live) -
     assert answer.returncode == 0, answer.stdout
     assert "LOAD BALANCER" in answer.stdout
     assert "pending" in answer.stdout
+    # Its network plugin is CNI's bridge.
+    assert "not enforced" in answer.stdout
 
 
 def test_an_image_that_cannot_be_pulled_is_told_with_the_pods_reason(live: Live) -> None:

@@ -198,3 +198,16 @@ def test_what_else_the_cluster_says_is_not_taken_for_a_narrow_account() -> None:
     api.refusals = {KINDS["ConfigMap"].path(): ClusterError("overloaded", 503)}
     with pytest.raises(ClusterError, match="overloaded"):
         acme(api)
+
+
+@pytest.mark.parametrize(("daemon", "plugin"), [("calico-node", "Calico"), ("kube-proxy", "")])
+def test_what_enforces_policies_is_known_by_its_daemon(daemon: str, plugin: str) -> None:
+    api = FakeApi()
+    api.put(f"/apis/apps/v1/namespaces/kube-system/daemonsets/{daemon}", {"metadata": {"name": daemon}})
+    assert read(api, [ACME], with_records=True)["policy_plugin"] == plugin
+
+
+def test_who_may_not_see_daemons_does_not_know_what_enforces_policies() -> None:
+    api = FakeApi()
+    api.refusals["/apis/apps/v1/daemonsets"] = ClusterError("forbidden", 403)
+    assert read(api, [ACME], with_records=True)["policy_plugin"] is None

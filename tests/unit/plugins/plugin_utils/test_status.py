@@ -35,6 +35,7 @@ def test_a_tenant_that_runs_and_answers_is_well() -> None:
         "database": "sqlite",
         "pods": "1/1",
         "certificate": "2027-01-01",
+        "policies": "off",
         "backup": "-",
         "drill": "-",
         "backup_age_seconds": None,
@@ -119,9 +120,20 @@ def test_json_holds_every_field() -> None:
 
 def test_a_table_names_the_columns() -> None:
     head, row = status_text([status(found())]).splitlines()
-    columns = ["TENANT", "URL", "VERSION", "HEALTH", "DATABASE", "PODS", "CERTIFICATE", "BACKUP", "DRILL"]
+    columns = [
+        "TENANT",
+        "URL",
+        "VERSION",
+        "HEALTH",
+        "DATABASE",
+        "PODS",
+        "CERTIFICATE",
+        "POLICIES",
+        "BACKUP",
+        "DRILL",
+    ]
     assert head.split() == columns
-    told = ["acme", "https://acme.example.com", "1", "well", "sqlite", "1/1", "2027-01-01", "-", "-"]
+    told = ["acme", "https://acme.example.com", "1", "well", "sqlite", "1/1", "2027-01-01", "off", "-", "-"]
     assert row.split() == told
 
 
@@ -142,3 +154,11 @@ def test_a_load_balancer_without_an_address_is_told() -> None:
     assert (pending["load_balancer"], pending["health"]) == ("pending", "well")
     assert "LOAD BALANCER" in status_text([pending])
     assert "LOAD BALANCER" not in status_text([status(found())])
+
+
+@pytest.mark.parametrize(("plugin", "told"), [("Calico", "Calico"), ("", "not enforced"), (None, "unknown")])
+def test_whether_policies_are_enforced_is_told(plugin: str | None, told: str) -> None:
+    closed = tenant()
+    closed["manifests"] = [*closed["manifests"], {"kind": "NetworkPolicy", "metadata": {"name": "sortie"}}]
+    given = {**info(acme=found()), "policy_plugin": plugin}
+    assert tenant_statuses([closed], given, {"tenants": {"acme": WELL}})[0]["policies"] == told
