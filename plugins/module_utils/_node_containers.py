@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.sortie.platform.plugins.module_utils._go import GIBIBYTE, check_free_space
-from ansible_collections.sortie.platform.plugins.module_utils._machine import Machine
+from ansible_collections.sortie.platform.plugins.module_utils._machine import Machine, raise_inotify_limits
 from ansible_collections.sortie.platform.plugins.module_utils._store import StoreError, key_of
 
 CLUSTER_LABEL = "sortie.platform/cluster"
@@ -198,6 +198,13 @@ class Podman:
 
     def _prepare(self) -> None:
         plan = self.plan
+        try:
+            self.done += raise_inotify_limits()
+        except OSError as error:
+            raise NodeError(
+                f"the limits of inotify are too low for a cluster and cannot be raised: {error}. Nothing was changed. "
+                "Next: sysctl -w fs.inotify.max_user_instances=1024 fs.inotify.max_user_watches=524288"
+            ) from error
         if podman("network", "exists", plan.cluster, check=False).returncode:
             label = f"{CLUSTER_LABEL}={plan.cluster}"
             podman(

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.sortie.platform.plugins.module_utils import _node_containers
 from ansible_collections.sortie.platform.plugins.module_utils._go import check_free_space
-from ansible_collections.sortie.platform.plugins.module_utils._machine import Machine
+from ansible_collections.sortie.platform.plugins.module_utils._machine import Machine, raise_inotify_limits
 from ansible_collections.sortie.platform.plugins.module_utils._node_containers import (
     VOLUMES,
     Node,
@@ -52,6 +52,14 @@ def test_a_node_survives_stop_kill_and_neighbours() -> None:
         assert f"--volume sortie-control-plane-1-{name}:{path}" in given
 
 
+def test_limits_of_inotify_are_raised_and_never_lowered(tmp_path: Path) -> None:
+    (tmp_path / "max_user_instances").write_text("128\n")
+    (tmp_path / "max_user_watches").write_text("9000000\n")
+    assert raise_inotify_limits(tmp_path) == ["fs.inotify.max_user_instances raised to 1024"]
+    assert raise_inotify_limits(tmp_path) == []
+    assert (tmp_path / "max_user_watches").read_text() == "9000000\n"
+
+
 def test_ports_are_published_on_the_loopback_address_alone() -> None:
     assert "--publish 127.0.0.1:8443:443" in arguments(LIMITED)
 
@@ -88,6 +96,7 @@ def present(
     monkeypatch.setattr(_node_containers, "podman", commands)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(_node_containers, "check_free_space", lambda *_arguments: None)
+    monkeypatch.setattr(_node_containers, "raise_inotify_limits", list)
     monkeypatch.setattr(_node_containers, "port_problem", lambda asked: "nginx" if asked == 8443 else "")
     return Podman(plan(port), LIMITED, dry_run=dry_run).present()
 
