@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, insert, select, update
 
 from .storage.database import Database
-from .storage.errors import StorageError
 from .storage.schema import now, settings
 
 _KEY = "heartbeat"
-_log = logging.getLogger("sortie.heartbeat")
 
 
 def beat(connection: Connection) -> None:
@@ -31,26 +27,3 @@ def age(database: Database) -> float | None:
     if value is None:
         return None
     return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(value)).total_seconds())
-
-
-class Heartbeat:
-    """Beats every so many seconds, until `stop`."""
-
-    def __init__(self, database: Database, seconds: float) -> None:
-        self._database = database
-        self._seconds = seconds
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="heartbeat", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    def _work(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                self._database.write(beat)
-            except StorageError as error:
-                _log.warning("the time could not be written: %s", error)
-            self._stopped.wait(self._seconds)

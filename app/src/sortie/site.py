@@ -6,19 +6,20 @@ import logging
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import janitor, replication
 from .branding import Branding
 from .catalogue.published import Published
 from .first_start import first_start
-from .janitor import Janitor
 from .limiter import Limiter
 from .metrics import Requests
 from .people.oidc import Provider
 from .people.sessions import Callers
 from .people.tokens import Tokens
-from .replication import Heartbeat
+from .repeating import Repeating
 from .settings import Settings, SettingsError
 from .snapshots import recover
 from .snapshots.errors import SnapshotError
@@ -56,7 +57,7 @@ class Site:
         self.tokens = Tokens(settings.jwt_secret or secrets.token_hex(32), settings.jwt_secret_previous)
         self.provider = Provider(settings) if settings.oidc_issuer else None
         self._storage: Storage | None = None
-        self._workers: list[Janitor | Heartbeat] = []
+        self._workers: list[Repeating] = []
         self.logins = Limiter(settings.login_attempts, _LOGIN_SECONDS)
         self.addresses = Limiter(settings.login_attempts * 5, _LOGIN_SECONDS)
         self._reason = "the database is being opened"
@@ -84,9 +85,22 @@ class Site:
             database.close()
             raise
         self._storage = Storage(database, Published(database), Callers(database))
-        self._workers.append(Janitor(database, self.settings))
+        self._repeat(
+            "janitor",
+            lambda: janitor.clean(database, self.settings),
+            janitor.EVERY_SECONDS,
+            "old entries could not be removed",
+        )
         if self.settings.heartbeat:
-            self._workers.append(Heartbeat(database, self.settings.heartbeat))
+            self._repeat(
+                "heartbeat",
+                lambda: database.write(replication.beat),
+                self.settings.heartbeat,
+                "the time could not be written",
+            )
+
+    def _repeat(self, name: str, job: Callable[[], object], seconds: float, trouble: str) -> None:
+        self._workers.append(Repeating(name, job, seconds, trouble))
 
     def open_soon(self) -> None:
         """Open the database; if it cannot be used now, keep trying on a thread of its own.

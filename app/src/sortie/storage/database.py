@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import os
 import threading
@@ -36,7 +37,7 @@ def touch(connection: Connection, name: str) -> None:
     connection.execute(update(revisions).where(revisions.c.name == name).values(value=revisions.c.value + 1))
 
 
-class Database:
+class Database(abc.ABC):
     """Storage behind three verbs.
 
     `seconds` and `operations` say how long it worked so far, and how often, by `read` and `write`.
@@ -79,9 +80,9 @@ class Database:
         finally:
             self._count("write", started)
 
+    @abc.abstractmethod
     def revisions(self) -> Revisions:
         """The number of each thing that readers keep, with every change that was acknowledged anywhere."""
-        raise NotImplementedError
 
     def probe(self) -> None:
         """Raise StorageError if the database cannot be used. After trouble it must take a write, too."""
@@ -93,12 +94,13 @@ class Database:
             self.write(lambda connection: connection.execute(_WRITE_NOTHING).rowcount)
             self.trouble = ""
 
+    @abc.abstractmethod
     def _verify(self) -> None:
-        """Raise StorageError if the stored data is damaged. A server looks after its own."""
+        """Raise StorageError if the stored data is damaged."""
 
+    @abc.abstractmethod
     def size(self) -> int:
         """Bytes."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Finish what is queued and close every connection."""
@@ -201,6 +203,9 @@ class PostgresDatabase(Database):
         # One statement needs no transaction, which would be two more trips to the server on every request.
         with self._watcher.connect() as connection:
             return dict(connection.execute(REVISIONS).tuples().all())
+
+    def _verify(self) -> None:
+        """A server looks after its own data."""
 
     def size(self) -> int:
         with self.read() as connection:

@@ -76,6 +76,9 @@ class ReplicaDatabase(Database):
     def size(self) -> int:
         return self.path.stat().st_size
 
+    def _verify(self) -> None:
+        """The primary looks after the data; what came of it is brought anew when it changes."""
+
     def _connect(self) -> Any:
         try:
             path = self.path.resolve(strict=True)
