@@ -57,6 +57,7 @@ KINDS = {
     "DaemonSet": Kind("apps/v1", "daemonsets"),
     "Deployment": Kind("apps/v1", "deployments"),
     "Event": Kind("v1", "events"),
+    "ExternalSecret": Kind("external-secrets.io/v1", "externalsecrets"),
     "HorizontalPodAutoscaler": Kind("autoscaling/v2", "horizontalpodautoscalers"),
     "Ingress": Kind("networking.k8s.io/v1", "ingresses"),
     "Job": Kind("batch/v1", "jobs"),

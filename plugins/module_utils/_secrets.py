@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -37,6 +38,9 @@ class Wanted:
     namespace: Manifest
     generate: list[str] = field(default_factory=list)
     values: Mapping[str, str] = field(default_factory=dict)
+    external: Manifest = field(default_factory=dict)
+    await_keys: list[str] = field(default_factory=list)
+    timeout: float = 60
     tls: str = "none"
     tls_secret: str = "sortie-tls"  # noqa: S105 (its name)
     host: str = ""
@@ -121,6 +125,46 @@ def restart(api: Api, namespace: str) -> None:
         api.send("PATCH", f"{path}/{deployment['metadata']['name']}", body, "application/merge-patch+json")
 
 
+def ensure_external(
+    api: Api,
+    wanted: Wanted,
+    *,
+    dry_run: bool,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Has External Secrets Operator bring Secret sortie-secrets, and waits until it has."""
+
+    def missing() -> list[str]:
+        there = _read(api, wanted, SECRET)
+        return [key for key in wanted.await_keys if not there.get(key)]
+
+    if not missing():
+        return False
+    apply(api, wanted.external, dry_run=dry_run)
+    if dry_run:
+        return True
+    deadline, pause = clock() + wanted.timeout, 0.2
+    while lacking := missing():
+        if clock() >= deadline:
+            raise ClusterError(
+                f"ExternalSecret {SECRET} has not brought {', '.join(lacking)} within {wanted.timeout:g} s"
+                f"{_why(api, wanted)}. Look at it: kubectl --namespace {wanted.name} describe externalsecret {SECRET}"
+            )
+        sleep(pause)
+        pause = min(pause * 2, 2.0)
+    return True
+
+
+def _why(api: Api, wanted: Wanted) -> str:
+    """What the operator says of an ExternalSecret that is not ready."""
+    manifest = api.get(KINDS["ExternalSecret"].path(wanted.name, SECRET)) or {}
+    for condition in manifest.get("status", {}).get("conditions") or []:
+        if condition["type"] == "Ready" and condition["status"] != "True":
+            return f": {condition.get('message') or condition.get('reason')}"
+    return "; no operator has looked at it" if not manifest.get("status") else ""
+
+
 def ensure_certificate(api: Api, wanted: Wanted, authority: Authority, *, dry_run: bool) -> bool:
     """Brings the certificate's Secret to what is wanted; a self-signed one is issued and renewed here."""
     there = _read(api, wanted, wanted.tls_secret)
@@ -146,6 +190,8 @@ def ensure(api: Api, wanted: Wanted, authority: Authority, *, dry_run: bool = Fa
     if ensure_namespace(api, wanted, dry_run=dry_run):
         changed.append(f"Namespace {wanted.name}")
     changed += [f"Secret {SECRET}: {key}" for key in ensure_values(api, wanted, dry_run=dry_run)]
+    if wanted.external and ensure_external(api, wanted, dry_run=dry_run):
+        changed.append(f"ExternalSecret {SECRET}")
     certificate_is_ours = wanted.tls == "self_signed" or (wanted.tls == "provided" and wanted.certificate)
     if certificate_is_ours and ensure_certificate(api, wanted, authority, dry_run=dry_run):
         changed.append(f"Secret {wanted.tls_secret}: tls.crt, tls.key")

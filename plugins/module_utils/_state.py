@@ -28,6 +28,7 @@ from ansible_collections.sortie.platform.plugins.module_utils._rollout import ju
 PRUNED = (
     "ConfigMap",
     "Deployment",
+    "ExternalSecret",
     "HorizontalPodAutoscaler",
     "Ingress",
     "NetworkPolicy",

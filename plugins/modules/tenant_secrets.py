@@ -64,6 +64,21 @@ options:
         description: Keys of that Secret that are given.
         type: dict
         default: {}
+      external:
+        description:
+          - Manifest of the ExternalSecret by which External Secrets Operator brings that Secret, if it is the one that does. It is
+            applied if a key of O(tenants[].await_keys) is missing, and waited for.
+        type: dict
+        default: {}
+      await_keys:
+        description: Keys of that Secret that the ExternalSecret brings.
+        type: list
+        elements: str
+        default: []
+      timeout:
+        description: Seconds within which they have to be there.
+        type: float
+        default: 60
       tls:
         description: Where the certificate comes from; only V(self_signed) and V(provided) are written here.
         type: str
@@ -147,6 +162,9 @@ ARGUMENTS: dict[str, Any] = {
                 "default": [],
             },
             "values": {"type": "dict", "default": {}, "no_log": True},
+            "external": {"type": "dict", "default": {}},
+            "await_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "timeout": {"type": "float", "default": 60},
             "tls": {"type": "str", "default": "none"},
             "tls_secret": {"type": "str", "default": "sortie-tls", "no_log": False},
             "host": {"type": "str", "default": ""},

@@ -96,6 +96,11 @@ def _lacking(tenant: Tenant, kinds: Sequence[str]) -> str:
             "the cluster knows no ServiceMonitor. Install the Prometheus operator, "
             "or set sortie_service_monitor: false"
         )
+    if tenant["external_secret_store"] and "ExternalSecret" not in kinds:
+        return (
+            "the cluster knows no ExternalSecret. Install External Secrets Operator, "
+            "or leave sortie_external_secret_store empty and bring Secret sortie-secrets otherwise"
+        )
     if boolean(tenant["autoscaling"]) and "PodMetrics" not in kinds:
         return (
             "the cluster has no metrics, by which an autoscaler decides. Install metrics-server, "
@@ -104,10 +109,18 @@ def _lacking(tenant: Tenant, kinds: Sequence[str]) -> str:
     return ""
 
 
+def secret_keys(tenant: Tenant) -> list[str]:
+    """The keys of the tenant's own Secret that its pods read."""
+    return [
+        *SECRET_KEYS,
+        *(["database-dsn"] if tenant["database"] == "postgresql" else []),
+        *(LITESTREAM_KEYS if boolean(tenant["litestream"]) and tenant["litestream_bucket"] else []),
+    ]
+
+
 def _missing_secrets(tenant: Tenant, found: Mapping[str, Any]) -> str:
-    needed = list(SECRET_KEYS) + (["database-dsn"] if tenant["database"] == "postgresql" else [])
-    missing = [key for key in needed if key not in found["secret_keys"]]
-    if tenant["secrets"] == "external" and missing:
+    missing = [key for key in secret_keys(tenant) if key not in found["secret_keys"]]
+    if tenant["secrets"] == "external" and not tenant["external_secret_store"] and missing:
         return (
             f"Secret sortie-secrets in namespace {tenant['namespace']} lacks {', '.join(missing)}. "
             "Whatever keeps it (sortie_secrets: external) has to bring them first"
@@ -145,6 +158,7 @@ def keeps_litestream_keys(tenant: Tenant) -> bool:
 def needs_secrets(tenant: Tenant, found: Mapping[str, Any]) -> bool:
     """Whether something about the tenant's Secrets may have to be written."""
     missing = any(key not in found["secret_keys"] for key in SECRET_KEYS)
+    awaited = any(key not in found["secret_keys"] for key in secret_keys(tenant))
     given = (
         tenant["secrets"] == "vault"
         or (tenant["database"] == "postgresql" and tenant["secrets"] != "external")
@@ -154,6 +168,7 @@ def needs_secrets(tenant: Tenant, found: Mapping[str, Any]) -> bool:
     return (
         not found["namespace_exists"]
         or (missing and tenant["secrets"] != "external")
+        or (awaited and bool(tenant["external_secret_store"]))
         or given
         or (tenant["tls"] == "self_signed" and (certificate is None or certificate["due"]))
         or (tenant["tls"] == "provided" and bool(tenant["tls_certificate"]))

@@ -8,14 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
-from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.sortie.platform.plugins.plugin_utils._plan import (
-    LITESTREAM_KEYS,
-    SECRET_KEYS,
     Manifest,
     Tenant,
     plain,
+    secret_keys,
 )
 
 # YAML reads these as ends of lines, and as other ones than were written.
@@ -47,11 +45,7 @@ def file_name(manifest: Manifest) -> str:
 
 def needed_secrets(tenant: Tenant) -> dict[str, set[str]]:
     """The Secrets that the manifests refer to, with their keys."""
-    needed = {"sortie-secrets": set(SECRET_KEYS)}
-    if tenant["database"] == "postgresql":
-        needed["sortie-secrets"].add("database-dsn")
-    if boolean(tenant["litestream"]) and tenant["litestream_bucket"]:
-        needed["sortie-secrets"].update(LITESTREAM_KEYS)
+    needed = {} if tenant["external_secret_store"] else {"sortie-secrets": set(secret_keys(tenant))}
     if tenant["tls"] in ("provided", "self_signed"):
         needed[tenant["ingress_tls_secret"]] = {"tls.crt", "tls.key"}
     for name in tenant["image_pull_secrets"]:

@@ -21,6 +21,7 @@ from ansible_collections.sortie.platform.plugins.plugin_utils._plan import (
     Tenant,
     identity,
     keeps_litestream_keys,
+    secret_keys,
 )
 
 Steps = Mapping[str, Mapping[str, Any]]
@@ -189,6 +190,12 @@ def _wanted_secrets(tenant: Tenant, variables: Mapping[str, Any]) -> dict[str, A
         "namespace": _namespace(variables["sortie_tenant"]),
         "generate": list(SECRET_KEYS) if tenant["secrets"] == "generated" else [],
         "values": values,
+        "external": next(
+            (entry for entry in variables["sortie_tenant"]["manifests"] if entry["kind"] == "ExternalSecret"),
+            {},
+        ),
+        "await_keys": secret_keys(tenant) if tenant["external_secret_store"] else [],
+        "timeout": tenant["rollout_timeout"],
         "tls": tenant["tls"],
         "tls_secret": tenant["ingress_tls_secret"],
         "host": tenant["ingress_host"],

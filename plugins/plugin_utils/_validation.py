@@ -220,6 +220,12 @@ CHECKS: dict[str, tuple[Check, str]] = {
     "sortie_ingress_tls_secret": (is_host_name, OBJECT_NAME),
     "sortie_ingress_cluster_issuer": (is_host_name, OBJECT_NAME),
     "sortie_trusted_proxies": (all_are(is_network), "a list of networks, for example 10.0.0.0/8"),
+    "sortie_external_secret_store": (empty_or(is_host_name), f"{OBJECT_NAME}, or nothing"),
+    "sortie_external_secret_key": (
+        lambda value: bool(str(value).strip()),
+        "the name of an entry of the store",
+    ),
+    "sortie_external_secret_refresh": (is_duration, DURATION_EXPECTED),
     "sortie_network_policy_namespaces": (all_are(matches(DNS_LABEL)), "a list of namespaces"),
     "sortie_autoscaling_min": (at_least(1), "1 or more"),
     "sortie_autoscaling_max": (at_least(1), "1 or more"),
@@ -400,6 +406,8 @@ def check_tls(variables: Variables) -> Iterator[tuple[str, str]]:
 
 
 def check_secrets(variables: Variables) -> Iterator[tuple[str, str]]:
+    if variables["sortie_external_secret_store"] and variables["sortie_secrets"] != "external":
+        yield "sortie_secrets", "external, with sortie_external_secret_store"
     if variables["sortie_secrets"] != "vault":
         return
     if len(str(variables["sortie_jwt_secret"])) < 32:

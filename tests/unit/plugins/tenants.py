@@ -21,6 +21,7 @@ COMPUTED = {
     "sortie_tls_ca_file": "",
     "sortie_litestream_image": "localhost:5000/sortie-litestream:1",
     "sortie_litestream_path": "acme",
+    "sortie_external_secret_key": "acme",
     "sortie_litestream_storage_size": "1Gi",
 }
 

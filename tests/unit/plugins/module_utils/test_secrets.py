@@ -10,7 +10,12 @@ import pytest
 
 from ansible_collections.sortie.platform.plugins.module_utils._certificates import Authority, issue
 from ansible_collections.sortie.platform.plugins.module_utils._cluster import ClusterError
-from ansible_collections.sortie.platform.plugins.module_utils._secrets import Wanted, ensure, signing_key
+from ansible_collections.sortie.platform.plugins.module_utils._secrets import (
+    Wanted,
+    ensure,
+    ensure_external,
+    signing_key,
+)
 from ansible_collections.sortie.platform.tests.unit.plugins.fakes import FakeApi, encoded
 
 NAMESPACE = {
@@ -173,3 +178,56 @@ def test_a_new_key_beside_the_others_restarts_nothing(authority: Authority) -> N
     api = running(authority)
     ensure(api, wanted(values={"database-dsn": "postgresql://db/acme"}), authority)
     assert not restarted(api)
+
+
+EXTERNAL_PATH = "/apis/external-secrets.io/v1/namespaces/sortie-acme/externalsecrets"
+EXTERNAL = {
+    "apiVersion": "external-secrets.io/v1",
+    "kind": "ExternalSecret",
+    "metadata": {"name": "sortie-secrets", "namespace": "sortie-acme"},
+}
+
+
+def external(**values: Any) -> Wanted:
+    return wanted(generate=[], external=EXTERNAL, await_keys=["jwt-secret", "admin-password"], **values)
+
+
+def brought(api: FakeApi) -> None:
+    values = encoded({"jwt-secret": "from-the-store", "admin-password": "from-the-store"})
+    api.put(SECRET, {"metadata": {"name": "sortie-secrets"}, "data": values})
+
+
+def test_what_an_external_secret_brings_is_waited_for() -> None:
+    api = FakeApi()
+    assert ensure_external(api, external(), dry_run=False, sleep=lambda _seconds: brought(api))
+    assert f"{EXTERNAL_PATH}/sortie-secrets" in api.objects
+    assert signing_key(api, external()) == "from-the-store"
+    assert not ensure_external(api, external(), dry_run=False)
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        ({}, "no operator has looked at it"),
+        ({"conditions": [{"type": "Ready", "status": "False", "message": "no such key"}]}, "no such key"),
+    ],
+)
+def test_an_external_secret_that_brings_nothing_is_told_with_the_reason(
+    status: dict[str, Any], why: str
+) -> None:
+    api = FakeApi()
+
+    def told(_seconds: float) -> None:
+        api.objects[f"{EXTERNAL_PATH}/sortie-secrets"]["status"] = status
+
+    ticks = iter(range(0, 100, 40))
+    with pytest.raises(
+        ClusterError, match=rf"jwt-secret, admin-password within 60 s.*{why}.*describe externalsecret"
+    ):
+        ensure_external(api, external(), dry_run=False, clock=lambda: next(ticks), sleep=told)
+
+
+def test_a_dry_run_waits_for_no_external_secret() -> None:
+    api = FakeApi()
+    assert ensure_external(api, external(), dry_run=True)
+    assert not api.objects

@@ -8,6 +8,7 @@ import pytest
 
 from ansible_collections.sortie.platform.plugins.plugin_utils._plan import (
     needs_secrets,
+    refuse,
     tenant_plan,
     tenant_queries,
     tenants_by_cluster,
@@ -129,6 +130,17 @@ def test_external_secrets_must_be_there_first() -> None:
         "Secret sortie-secrets in namespace sortie-acme lacks admin-password. "
         "Whatever keeps it (sortie_secrets: external) has to bring them first"
     )
+
+
+def test_an_external_secret_store_needs_the_operator_and_nothing_else() -> None:
+    stored: dict[str, Any] = {"secrets": "external", "external_secret_store": "vault"}
+    assert "the cluster knows no ExternalSecret. Install External Secrets Operator" in refusal(
+        found(), **stored
+    )
+    operated = tenant(**stored)
+    assert refuse(operated, found(secret_keys=[]), ["ExternalSecret"]) == ""
+    assert needs_secrets(operated, found(secret_keys=["jwt-secret"]))
+    assert not needs_secrets(operated, found())
 
 
 def test_an_external_dsn_must_be_there_first() -> None:

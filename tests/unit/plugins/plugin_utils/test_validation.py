@@ -69,6 +69,10 @@ SINGLE: list[tuple[str, list[Any], str]] = [
     ("tls", ["letsencrypt"], "one of cert_manager, self_signed, provided, none"),
     ("database", ["mysql"], "one of sqlite, postgresql"),
     ("secrets", ["file"], "one of generated, vault, external"),
+    ("external_secret_store", ["Vault"], f"{NAME}, or nothing"),
+    ("external_secret_key", [""], "the name of an entry of the store"),
+    ("external_secret_refresh", ["often"], DURATION),
+    ("external_secret_store_kind", ["Store"], "one of ClusterSecretStore, SecretStore"),
     ("autoscaling_min", [0], "1 or more"),
     ("autoscaling_max", [0], "1 or more"),
     ("autoscaling_cpu", [0], "a share in percent, 1 or more"),
@@ -255,6 +259,13 @@ def test_a_network_file_system_does_not_matter_on_postgresql() -> None:
         mistakes(storage_class="nfs", database="postgresql", database_dsn=dsn, replicas=3, autoscaling=True)
         == []
     )
+
+
+def test_an_external_secret_store_is_for_external_secrets() -> None:
+    assert mistakes(external_secret_store="vault") == [
+        ("sortie_secrets", "external, with sortie_external_secret_store")
+    ]
+    assert mistakes(external_secret_store="vault", secrets="external") == []
 
 
 def test_with_external_secrets_no_dsn_is_needed() -> None:
