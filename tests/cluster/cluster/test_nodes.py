@@ -1,4 +1,4 @@
-"""Two nodes: pods reach each other, a drained node's pod moves, and killed nodes come back with everything in them."""
+"""Three nodes: pods reach each other, a drained node's pod moves, and killed nodes come back with everything in them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.sortie.platform.plugins.module_utils._http import HttpError
 from ansible_collections.sortie.platform.tests.cluster.live import Live, eventually
 
-CONTROL_PLANE, WORKER = "control-plane-1", "worker-1"
+CONTROL_PLANE, WORKER, SECOND_WORKER = NODES = ("control-plane-1", "worker-1", "worker-2")
 BUSYBOX = "docker.io/library/busybox:1.36"
 INVENTORY = ("--inventory", "molecule/cluster/inventory.yml")
 NAMESPACE = "test-nodes"
@@ -49,11 +49,12 @@ def service(name: str) -> dict[str, object]:
 @pytest.fixture(scope="module", autouse=True)
 def servers(live: Live) -> object:
     live.kubectl("create", "namespace", NAMESPACE)
-    objects = [server("here", CONTROL_PLANE), server("there", WORKER), server("anywhere", None)]
-    objects += [service("here"), service("there")]
+    placed = {"here": CONTROL_PLANE, "there": WORKER, "beyond": SECOND_WORKER}
+    objects = [server(name, node) for name, node in placed.items()] + [server("anywhere", None)]
+    objects += [service(name) for name in placed]
     for entry in objects:
         live.kubectl("apply", "--filename", "-", given=json.dumps(entry))
-    for name in ("here", "there", "anywhere"):
+    for name in (*placed, "anywhere"):
         live.kubectl("rollout", "status", f"deployment/{name}", "--namespace", NAMESPACE, "--timeout", "120s")
     yield
     live.kubectl("delete", "namespace", NAMESPACE)
@@ -85,29 +86,19 @@ def asks(live: Live, asker: str, address: str) -> str:
     return live.kubectl(*command, f"http://{address}", check=False).stdout
 
 
-def test_pods_reach_each_other_across_nodes(live: Live) -> None:
-    here, there = pod(live, "here"), pod(live, "there")
-    assert (here["spec"]["nodeName"], there["spec"]["nodeName"]) == (CONTROL_PLANE, WORKER)
-    eventually(
-        lambda: asks(live, "here", f"{there['status']['podIP']}:8080") == "there", "by address, to the worker"
-    )
-    eventually(
-        lambda: asks(live, "there", f"{here['status']['podIP']}:8080") == "here",
-        "by address, from the worker",
-    )
-    eventually(
-        lambda: asks(live, "here", f"there.{NAMESPACE}.svc.cluster.local") == "there",
-        "by name, to the worker",
-    )
-    eventually(
-        lambda: asks(live, "there", f"here.{NAMESPACE}.svc.cluster.local") == "here",
-        "by name, from the worker",
-    )
+@pytest.mark.parametrize(
+    ("asker", "asked"),
+    [("here", "there"), ("there", "here"), ("there", "beyond"), ("beyond", "here")],
+)
+def test_pods_reach_each_other_across_nodes(live: Live, asker: str, asked: str) -> None:
+    to = pod(live, asked)
+    assert pod(live, asker)["spec"]["nodeName"] != to["spec"]["nodeName"]
+    eventually(lambda: asks(live, asker, f"{to['status']['podIP']}:8080") == asked, "by address")
+    eventually(lambda: asks(live, asker, f"{asked}.{NAMESPACE}.svc.cluster.local") == asked, "by name")
 
 
 def test_the_pod_of_a_drained_node_moves(live: Live) -> None:
     node = pod(live, "anywhere")["spec"]["nodeName"]
-    other = WORKER if node == CONTROL_PLANE else CONTROL_PLANE
     live.kubectl(
         *("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout", "120s"),
         *("--pod-selector", "app=anywhere"),
@@ -116,7 +107,7 @@ def test_the_pod_of_a_drained_node_moves(live: Live) -> None:
         live.kubectl(
             "rollout", "status", "deployment/anywhere", "--namespace", NAMESPACE, "--timeout", "120s"
         )
-        assert pod(live, "anywhere")["spec"]["nodeName"] == other
+        assert pod(live, "anywhere")["spec"]["nodeName"] in set(NODES) - {node}
     finally:
         live.kubectl("uncordon", node)
 
@@ -181,7 +172,7 @@ def catalogue(live: Live) -> object:
 
 @pytest.mark.parametrize("by", ["podman start", "the playbook"])
 def test_killed_nodes_come_back_with_everything_in_them(live: Live, by: str) -> None:
-    containers = [f"{live.variables['common_cluster_name']}-{node}" for node in (CONTROL_PLANE, WORKER)]
+    containers = [f"{live.variables['common_cluster_name']}-{node}" for node in NODES]
     eventually(lambda: catalogue(live) is not None, "the tenant serves", 240)
     before = catalogue(live)
     subprocess.run(["podman", "kill", *containers], check=True, capture_output=True)
