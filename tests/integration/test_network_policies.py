@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.sortie.platform.plugins.module_utils._go import Program, build, find_toolchain
-from ansible_collections.sortie.platform.plugins.module_utils._store import Store
-from ansible_collections.sortie.platform.tests.playbook import ROOT, cache_dir, run_file
+from ansible_collections.sortie.platform.plugins.module_utils._go import Program
+from ansible_collections.sortie.platform.tests.integration.programs import built
+from ansible_collections.sortie.platform.tests.playbook import ROOT, run_file
 
 CYCLONUS = Program(
     name="cyclonus",
@@ -98,10 +98,7 @@ def expectations() -> list[tuple[str, str, int, str, dict[str, bool]]]:
 
 @pytest.fixture(scope="module")
 def cyclonus() -> Path:
-    """Built once and kept in the cache; about a minute."""
-    go = find_toolchain("1.24")
-    arch = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout
-    return build(Store(cache_dir()), CYCLONUS, go, arch.strip()).path / CYCLONUS.name
+    return built(CYCLONUS)
 
 
 @pytest.fixture(scope="module")

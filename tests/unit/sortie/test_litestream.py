@@ -49,6 +49,14 @@ def pod(rendered: Path, tenant: str) -> Any:
     return manifest(rendered, tenant, "deployment-sortie")["spec"]["template"]["spec"]
 
 
+def test_several_replicas_do_not_go_at_once(rendered: Path) -> None:
+    assert manifest(rendered, "acme", "poddisruptionbudget-sortie-read")["spec"] == {
+        "minAvailable": 1,
+        "selector": {"matchLabels": {"app": "sortie-read"}},
+    }
+    assert not (rendered / "initech" / "poddisruptionbudget-sortie-read.yaml").exists()
+
+
 def test_each_tenant_has_a_path_of_its_own(rendered: Path) -> None:
     assert settings(rendered, "acme")["dbs"] == [
         {
