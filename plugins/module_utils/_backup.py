@@ -20,7 +20,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.sortie.platform.plugins.module_utils._backup_error import BackupError
+from ansible_collections.sortie.platform.plugins.module_utils._backup_error import (
+    BackupError,
+    UnsuitableError,
+)
 from ansible_collections.sortie.platform.plugins.module_utils._backup_served import catalogue_digest
 from ansible_collections.sortie.platform.plugins.module_utils._backup_stream import (
     Received,
@@ -35,6 +38,7 @@ from ansible_collections.sortie.platform.plugins.module_utils._backup_tenant imp
     read_pod,
     read_record,
     read_secrets,
+    require_sqlite,
     running_pod,
     timestamp,
     write_record,
@@ -145,6 +149,8 @@ def back_up(
             state=UNTOUCHED,
             next_step=f"{place.kubectl} get pods,events   shows what it answers; then run the backup again",
         ) from error
+    except UnsuitableError:
+        raise
     except BackupError as error:
         _record_failure(api, place, error)
         raise
@@ -163,6 +169,8 @@ def _back_up(
     source: Container | None,
     safety: bool,
 ) -> dict[str, Any]:
+    if source is None:
+        require_sqlite(place, running_pod(api, place))
     record = read_record(api, place, "backup")
     repository = settings.open(place.tenant)
     identity = _open_or_create(repository, settings, record)

@@ -13,3 +13,7 @@ class BackupError(Exception):
         self.happened = happened
         self.state = state
         self.next_step = next_step
+
+
+class UnsuitableError(BackupError):
+    """What is asked for does not go with this tenant. No run of its own that failed, so it is not recorded as one."""

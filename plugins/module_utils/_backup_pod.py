@@ -15,6 +15,7 @@ from ansible_collections.sortie.platform.plugins.module_utils._backup_tenant imp
     SELECTOR,
     Place,
     TenantApi,
+    require_sqlite,
 )
 from ansible_collections.sortie.platform.plugins.module_utils._cluster import KINDS, Manifest, items
 from ansible_collections.sortie.platform.plugins.module_utils._exec import Container
@@ -54,6 +55,7 @@ class Application:
                 state="nothing was changed",
                 next_step=f"deploy.yml --limit {self._place.tenant}   and then the restore again",
             )
+        require_sqlite(self._place, manifest["spec"]["template"])
         pod = manifest["spec"]["template"]["spec"]
         claims = [
             volume["persistentVolumeClaim"]["claimName"]
@@ -62,9 +64,9 @@ class Application:
         ]
         if CLAIM not in claims:
             raise BackupError(
-                f"{self._place.tenant} has no volume {CLAIM}: its database is not SQLite",
+                f"{self._place.tenant} has no volume {CLAIM}, where its SQLite database would be",
                 state="nothing was changed",
-                next_step="restore a PostgreSQL database with the tools of whoever runs it",
+                next_step=f"deploy.yml --limit {self._place.tenant}   and then the same again",
             )
         image = next(entry["image"] for entry in pod["containers"] if entry["name"] == APPLICATION)
         return Deployed(str(image), int(manifest["spec"].get("replicas", 1)), manifest)

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from ansible_collections.sortie.platform.plugins.module_utils._backup_error import BackupError
+from ansible_collections.sortie.platform.plugins.module_utils._backup_error import (
+    BackupError,
+    UnsuitableError,
+)
 from ansible_collections.sortie.platform.plugins.module_utils._cluster import (
     FIELD_MANAGER,
     KINDS,
@@ -63,6 +66,19 @@ def _runs(pod: Manifest) -> bool:
         return False
     containers = pod.get("status", {}).get("containerStatuses") or []
     return any(entry["name"] == APPLICATION and entry.get("ready") for entry in containers)
+
+
+def require_sqlite(place: Place, pod: Manifest) -> None:
+    """UnsuitableError if the pod's application is on PostgreSQL."""
+    containers = pod["spec"]["containers"]
+    variables = [entry for container in containers for entry in container.get("env") or []]
+    if any(entry["name"] == "SORTIE_DB_TYPE" and entry.get("value") == "postgres" for entry in variables):
+        raise UnsuitableError(
+            f"{place.tenant} is on PostgreSQL (sortie_database: postgresql), and snapshots, restores, drills and exports are of "
+            "SQLite alone",
+            state="nothing was changed",
+            next_step="use the tools of whoever runs its server; docs/backup.md, 'Tenants on PostgreSQL', says how to dump it",
+        )
 
 
 def container_of(pod: Manifest) -> Container:

@@ -26,7 +26,10 @@ from ansible_collections.sortie.platform.plugins.module_utils._backup import (
     Settings,
     work_directory,
 )
-from ansible_collections.sortie.platform.plugins.module_utils._backup_error import BackupError
+from ansible_collections.sortie.platform.plugins.module_utils._backup_error import (
+    BackupError,
+    UnsuitableError,
+)
 from ansible_collections.sortie.platform.plugins.module_utils._backup_pod import CLAIM, Application
 from ansible_collections.sortie.platform.plugins.module_utils._backup_served import (
     catalogue_digest,
@@ -97,6 +100,8 @@ def drill(api: TenantApi, place: Place, settings: Settings, request: Request) ->
     try:
         with work_directory(settings, f"{place.tenant}-drill") as work:
             result = _Drill(api, place, settings, request).run(work)
+    except UnsuitableError:
+        raise
     except (BackupError, ClusterError, ExecError) as error:
         problem = _as_backup_error(error, place)
         with contextlib.suppress(ClusterError):

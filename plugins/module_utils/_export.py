@@ -19,7 +19,12 @@ from ansible_collections.sortie.platform.plugins.module_utils._backup import (
     work_directory,
 )
 from ansible_collections.sortie.platform.plugins.module_utils._backup_error import BackupError
-from ansible_collections.sortie.platform.plugins.module_utils._backup_tenant import Place, TenantApi
+from ansible_collections.sortie.platform.plugins.module_utils._backup_tenant import (
+    Place,
+    TenantApi,
+    require_sqlite,
+    running_pod,
+)
 from ansible_collections.sortie.platform.plugins.module_utils._cluster import ClusterError
 from ansible_collections.sortie.platform.plugins.module_utils._restore import (
     fetch,
@@ -55,6 +60,7 @@ def export(
 
 
 def _present(api: TenantApi, place: Place, work: Path) -> dict[str, Any]:
+    require_sqlite(place, running_pod(api, place))
     image, received = take_copy(api, place, work / DATABASE, None)
     return manifest_of(place, image, 0, received, checked(place, work / DATABASE))
 

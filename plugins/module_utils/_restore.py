@@ -41,11 +41,12 @@ from ansible_collections.sortie.platform.plugins.module_utils._backup_tenant imp
     timestamp,
     write_record,
 )
-from ansible_collections.sortie.platform.plugins.module_utils._cluster import ClusterError
+from ansible_collections.sortie.platform.plugins.module_utils._cluster import KINDS, ClusterError
 from ansible_collections.sortie.platform.plugins.module_utils._exec import Container, ExecError, Process, run
 from ansible_collections.sortie.platform.plugins.module_utils._restic import Restic
 from ansible_collections.sortie.platform.plugins.module_utils._retention import Snapshot
 from ansible_collections.sortie.platform.plugins.module_utils._sqlite_file import inspect, sha256_of
+from ansible_collections.sortie.platform.plugins.module_utils._state import APPLICATION, database_of
 
 _KNOWN_SCHEMAS = "from sortie.storage.migrate import STEPS; print(*STEPS)"
 
@@ -90,12 +91,12 @@ def restore(
     """
     clock = Clock()
     try:
-        if request.only_fresh and not _fresh(api, place):
-            return {"restored": False, "reason": "it has data of its own already", "plan": {}}
+        if request.only_fresh and (reason := _not_fresh(api, place)):
+            return {"restored": False, "reason": reason, "plan": {}}
+        job = _Restore(api, place, settings, request, clock)
         repository = open_repository(source.settings, source.tenant)
         found = repository.find(request.snapshot)
         manifest = read_manifest(repository, found)
-        job = _Restore(api, place, settings, request, clock)
         plan = job.plan(found, manifest, source)
         if dry_run:
             return {"restored": False, "reason": "", "plan": plan}
@@ -112,8 +113,14 @@ def restore(
     return {"restored": True, "reason": "", "plan": plan, **result}
 
 
-def _fresh(api: TenantApi, place: Place) -> bool:
-    return not read_record(api, place, "backup") and not read_record(api, place, "restore")
+def _not_fresh(api: TenantApi, place: Place) -> str:
+    """Why a tenant is no new one; empty if it is."""
+    if read_record(api, place, "backup") or read_record(api, place, "restore"):
+        return "it has data of its own already"
+    deployment = api.get(KINDS["Deployment"].path(place.namespace, APPLICATION))
+    if deployment is not None and database_of(deployment) == "postgresql":
+        return "its data is in its PostgreSQL"
+    return ""
 
 
 def open_repository(settings: Settings, tenant: str) -> Restic:
@@ -187,6 +194,8 @@ class _Restore:
         self._api, self._place, self._settings = api, place, settings
         self._request, self._clock = request, clock
         self._application = Application(api, place, timeout=request.timeout)
+        # A tenant that nothing can be restored into is told before anything else.
+        self._application.read()
 
     def plan(self, found: Snapshot, manifest: Mapping[str, Any], source: Source) -> dict[str, Any]:
         """What would change: age, schemas, rows of each table before and after."""
@@ -218,7 +227,6 @@ class _Restore:
             },
             "damage": present.get("problems", []),
         }
-        self._application.read()
         if container and not self._request.force:
             self._require_known_schema(container, str(after["schema"]))
         return plan

@@ -53,7 +53,13 @@ def _wrong(tenant: Description) -> dict[str, str]:
     for name in ("repository", "password_file"):
         if not str(tenant[name]).strip():
             wrong[name] = "not to be empty"
-    if tenant["drill_schedule"] and not _cron.is_cron(tenant["drill_schedule"]):
+    if tenant["database"] == "postgresql":
+        wrong |= {
+            name: "to be empty with sortie_database: postgresql, whose server has its own backups"
+            for name in ("schedule", "drill_schedule")
+            if tenant[name]
+        }
+    elif tenant["drill_schedule"] and not _cron.is_cron(tenant["drill_schedule"]):
         wrong["drill_schedule"] = _cron.EXPECTED
     if tenant["schedule_target"] not in ("cluster", "host"):
         wrong["schedule_target"] = "cluster or host"

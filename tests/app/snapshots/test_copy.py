@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from pysqlite3 import dbapi2 as sqlite3
 
+from sortie.cli import main
 from sortie.snapshots import copy
 from sortie.snapshots.check import check_file
 from sortie.snapshots.errors import SnapshotError
@@ -140,6 +141,16 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     make_database(tmp_path / "sortie.db", 5).close()
     with pytest.raises(SnapshotError, match="cannot write"):
         copy.write_copy(tmp_path / "sortie.db", tmp_path / "no-such-directory" / "copy.db")
+
+
+def test_files_are_named_from_where_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_database(tmp_path / "sortie.db", 5).close()
+    monkeypatch.chdir(tmp_path)
+    for command in (["backup", "copy.db", "--db", "sortie.db"], ["check", "copy.db"]):
+        assert main(command) == 0
+        assert json.loads(capsys.readouterr().out)["tables"] == {"notes": 5}
 
 
 def test_check_finds_rows_schema_and_broken_references(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ def check_file(database: Path, *, full: bool = False) -> dict[str, Any]:
         "sqlite_version": sqlite3.sqlite_version,
         "check": "integrity_check" if full else "quick_check",
     }
-    connection = sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=30)
+    connection = sqlite3.connect(
+        f"{database.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=30
+    )
     try:
         # One transaction: all the answers are about the same state.
         connection.execute("BEGIN")

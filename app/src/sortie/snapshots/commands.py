@@ -94,7 +94,7 @@ def _backup(arguments: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def _check(arguments: argparse.Namespace) -> dict[str, Any]:
-    return check_file((arguments.file or _database(arguments)).absolute(), full=arguments.full)
+    return check_file(arguments.file or _database(arguments), full=arguments.full)
 
 
 def _state(arguments: argparse.Namespace) -> dict[str, Any]:

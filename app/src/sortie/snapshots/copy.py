@@ -88,7 +88,9 @@ def _unnamed_copy(database: Path) -> Iterator[int]:
 
 
 def _copy_into(database: Path, path: Path) -> None:
-    source = sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=30)
+    source = sqlite3.connect(
+        f"{database.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=30
+    )
     target = sqlite3.connect(path, isolation_level=None)
     try:
         # Nobody will ever need to recover this copy, so it has no journal and waits for no disk.

@@ -126,6 +126,12 @@ class TenantCluster(FakeApi):
         secret = {"metadata": {"name": "sortie-secrets", "creationTimestamp": "2020-01-01T00:00:00Z"}}
         self.put(f"/api/v1/{space}/secrets/sortie-secrets", secret | {"data": encoded({"jwt-secret": "j"})})
 
+    def move_to_postgresql(self) -> None:
+        pod = self.deployment["spec"]["template"]["spec"]
+        pod["containers"][0]["env"] = [{"name": "SORTIE_DB_TYPE", "value": "postgres"}]
+        pod["volumes"] = [{"name": "data", "emptyDir": {}}]
+        self.objects.pop(f"/api/v1/namespaces/{NAMESPACE}/pods/sortie-1", None)
+
     @property
     def database(self) -> Path:
         return self.data / "sortie.db"
@@ -236,7 +242,7 @@ class TenantCluster(FakeApi):
                         "labels": {"app": "sortie"},
                         "creationTimestamp": "2026-01-01T00:00:00Z",
                     },
-                    "spec": {"containers": [{"name": "sortie", "image": "sortie:1"}]},
+                    "spec": self.deployment["spec"]["template"]["spec"],
                     "status": {"containerStatuses": [{"name": "sortie", "ready": True}]},
                 },
             )

@@ -42,6 +42,7 @@ def test_a_snapshot_has_everything_that_was_acknowledged_and_says_so(
     assert manifest["database"]["sha256"] == result["sha256"]
 
 
+@pytest.mark.restic_init
 def test_the_key_is_made_once_for_its_owner_alone(cluster: TenantCluster, settings: Settings) -> None:
     back_up(cluster, PLACE, settings)
     key = settings.password_file.read_text()

@@ -71,6 +71,8 @@ def test_a_repository_that_two_tenants_share_is_a_mistake_of_both() -> None:
             {"schedule": "0 3 * * *", "schedule_target": "cluster", "repository": "sftp:keeper:/acme"},
             "backup_repository",
         ),
+        ({"database": "postgresql", "schedule": "0 3 * * *"}, "backup_schedule"),
+        ({"database": "postgresql", "drill_schedule": "0 3 * * *"}, "backup_drill_schedule"),
         ({"volume_snapshots_keep": 0}, "backup_volume_snapshots_keep"),
         (
             {"schedule": "0 3 * * *", "schedule_target": "cluster", "volume_snapshot": True},
