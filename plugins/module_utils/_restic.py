@@ -14,6 +14,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import tarfile
 import tempfile
@@ -35,6 +36,11 @@ _VERIFIED = "verified"
 _SAFETY = "safety"
 _CHUNK = 1 << 20
 _LOCK_PAUSE_SECONDS = 3.0
+_RETRIES = re.compile(r"^\S+\(<.*?>.*?\) returned error, retrying after \S+: ")
+# What a repository goes on saying however often it is asked; restic asks for most of a minute.
+_HOPELESS = re.compile(
+    r"read-only file system|permission denied|response \(40[13]\)|response unexpected: 40[13]", re.IGNORECASE
+)
 _TELLING = re.compile(r"error|denied|failed|unable|no space|cannot", re.IGNORECASE)
 
 # What restic prints, the kind of trouble, and what helps; the first that matches counts.
@@ -72,6 +78,7 @@ _TROUBLES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"permission denied|read-only file system|access ?denied|forbidden|unauthorized"
+        r"|request signature we calculated|access key id you provided"
         r"|operation not permitted|HTTP response \(40[13]\)|response unexpected: 40[13]",
         "refused",
         "make {repository} writable for this user, or correct the credentials in backup_environment",
@@ -282,17 +289,25 @@ class Restic:
             time.sleep(_LOCK_PAUSE_SECONDS)
 
     def _call(self, *arguments: str, directory: Path | None = None) -> subprocess.CompletedProcess[str]:
+        command = [self._binary, *arguments]
         try:
-            return subprocess.run(
-                [self._binary, *arguments],
-                env=self._environment,
-                cwd=directory,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-            )
+            with (
+                tempfile.TemporaryFile() as printed,
+                subprocess.Popen(
+                    command,
+                    env=self._environment,
+                    cwd=directory,
+                    stdin=subprocess.DEVNULL,
+                    stdout=printed,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    errors="replace",
+                ) as process,
+            ):
+                said = _heard(process)
+                printed.seek(0)
+                output = printed.read().decode(errors="replace")
+                return subprocess.CompletedProcess(command, process.wait(), output, said)
         except FileNotFoundError as error:
             happened = f"there is no program {self._binary}"
             raise ResticError("missing program", happened, "apt-get install restic") from error
@@ -307,6 +322,16 @@ class Restic:
     def _fill(self, text: str) -> str:
         names = {"password_file": self.password_file, "binary": self._binary}
         return text.format(repository=_without_password(self.repository), **names)
+
+
+def _heard(process: subprocess.Popen[str]) -> str:
+    """What restic says until it ends; it is interrupted, and so removes its lock, when it retries what cannot succeed."""
+    said = []
+    for line in process.stderr or ():
+        said.append(line)
+        if _RETRIES.search(line) and _HOPELESS.search(line):
+            process.send_signal(signal.SIGINT)
+    return "".join(said)
 
 
 def _snapshot(entry: dict[str, Any]) -> Snapshot:
@@ -350,7 +375,7 @@ def _gist(said: str) -> str:
     fatal = [line for line in lines if line.startswith("Fatal:")]
     telling = [line for line in lines if _TELLING.search(line)]
     gist = (fatal or telling or lines or ["restic said nothing"])[0].strip()
-    return re.sub(r"^Fatal: ", "", gist)[:500]
+    return _RETRIES.sub("", gist.removeprefix("Fatal: "))[:500]
 
 
 def _without_password(repository: str) -> str:

@@ -154,6 +154,20 @@ def test_a_wrong_key_is_told(cluster: TenantCluster, settings: Settings) -> None
         back_up(cluster, PLACE, settings)
 
 
+def test_what_a_repository_goes_on_refusing_is_not_asked_again_and_again(
+    cluster: TenantCluster, settings: Settings, tmp_path: Path
+) -> None:
+    """Root may write anywhere, so a program in restic's place says what restic says, and would say it for ever."""
+    said = "Save(<lock/0a1b2c3d4e>) returned error, retrying after 552.3ms: open /r/locks/0a: read-only file system"
+    restic = tmp_path / "restic"
+    restic.write_text(f'#!/bin/sh\necho "{said}" >&2\nexec sleep 600\n')
+    restic.chmod(0o700)
+    settings.password_file.parent.mkdir(parents=True)
+    settings.password_file.write_text("key")
+    with pytest.raises(BackupError, match=r"repository: open /r/locks/0a: read-only file system.*writable"):
+        back_up(cluster, PLACE, replace(settings, restic=str(restic)))
+
+
 def test_a_lock_that_a_killed_run_left_is_removed(cluster: TenantCluster, settings: Settings) -> None:
     back_up(cluster, PLACE, settings)
     back_up(cluster, PLACE, settings)
