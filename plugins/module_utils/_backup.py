@@ -43,7 +43,7 @@ from ansible_collections.sortie.platform.plugins.module_utils._backup_tenant imp
     timestamp,
     write_record,
 )
-from ansible_collections.sortie.platform.plugins.module_utils._cluster import ClusterError
+from ansible_collections.sortie.platform.plugins.module_utils._cluster import ClusterError, Manifest
 from ansible_collections.sortie.platform.plugins.module_utils._exec import Container, ExecError, Process
 from ansible_collections.sortie.platform.plugins.module_utils._lock import held
 from ansible_collections.sortie.platform.plugins.module_utils._restic import Restic, ResticError
@@ -72,6 +72,8 @@ SECRETS = "secrets.json"
 UNTOUCHED = "the tenant was not touched, and snapshots made earlier are as they were"
 # Streams break when a pod is replaced in the middle; the next pod has the same data.
 _TRIES = 3
+_NEXT_POD_SECONDS = 60.0
+_SIGNALLED = 128
 
 
 @dataclass(frozen=True)
@@ -271,13 +273,18 @@ def make_key(path: Path) -> None:
 def take_copy(api: TenantApi, place: Place, target: Path, source: Container | None) -> tuple[str, Received]:
     """A whole copy in `target`; the image of the pod it came from, and what is known of the copy."""
     for attempt in range(1, _TRIES + 1):
-        pod = running_pod(api, place) if source is None else read_pod(api, source)
+        pod = (
+            _next_pod(api, place, 0 if attempt == 1 else _NEXT_POD_SECONDS)
+            if source is None
+            else read_pod(api, source)
+        )
         container = source or container_of(pod)
         try:
             with Process(api, container, ["sortie", "backup", "-"]) as process, target.open("wb") as file:
                 return image_of(pod), receive(process.chunks(), file)
         except (ExecError, StreamError) as error:
-            said = isinstance(error, ExecError) and error.code is not None
+            # Above 128 a signal ended it, as when its pod ends: it has said nothing.
+            said = isinstance(error, ExecError) and error.code is not None and error.code < _SIGNALLED
             if said or attempt == _TRIES:
                 raise BackupError(
                     f"the copy of {place.tenant}'s database did not arrive: {error}",
@@ -294,6 +301,18 @@ def take_copy(api: TenantApi, place: Place, target: Path, source: Container | No
             ) from error
         time.sleep(2 * attempt)
     raise AssertionError("unreachable")
+
+
+def _next_pod(api: TenantApi, place: Place, patience: float) -> Manifest:
+    """The pod that runs the application. In place of one that has just ended the next one takes a moment."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return running_pod(api, place)
+        except BackupError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(1)
 
 
 def checked(place: Place, database: Path) -> DatabaseFacts:

@@ -1,4 +1,5 @@
-"""What disturbs a backup or a restore: a writer at full speed, a kill anywhere, a clock that jumps. The data stays whole."""
+"""Whatever disturbs a backup or a restore: the tenant serves, its data is whole, the last good snapshot is there, and the message says what
+to do."""
 
 from __future__ import annotations
 
@@ -9,11 +10,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.sortie.platform.tests.cluster.live import CLUSTER_VARIABLES, ROOT
+from ansible_collections.sortie.platform.tests.cluster.live import CLUSTER_VARIABLES, ROOT, Live, eventually
 from ansible_collections.sortie.platform.tests.cluster.tenant import (
     INVENTORY,
     Tenant,
@@ -23,6 +25,7 @@ from ansible_collections.sortie.platform.tests.cluster.tenant import (
 
 RESTORES_KILLED = 3
 BACKUPS_UNDER_LOAD = 3
+NODE = ("podman", "--runtime", "runc")
 
 
 def start(tenant: Tenant, playbook: str, **variables: object) -> subprocess.Popen[str]:
@@ -48,6 +51,27 @@ def wait_until_it_says(process: subprocess.Popen[str], words: str) -> None:
         if words in line:
             return
     raise AssertionError(f"the playbook ended without {words!r}")
+
+
+def told(process: subprocess.Popen[str]) -> str:
+    """What a disturbed run said in the end: that it is good, or what happened, the state of things and what to do."""
+    output = " ".join(process.communicate(timeout=400)[0].split())
+    assert process.returncode == 0 or ("State: " in output and "Next: " in output), output
+    return output
+
+
+def kill_pods(tenant: Tenant, *which: str) -> None:
+    tenant.live.kubectl(
+        *("delete", "pod", "--namespace", tenant.namespace, "--ignore-not-found", *which),
+        *("--force", "--grace-period=0"),
+    )
+
+
+def assert_well(tenant: Tenant, tmp_path: Path, snapshot: str) -> None:
+    """The tenant serves, and the snapshot that was good before still is."""
+    eventually(tenant.serves, "the tenant serves", 240)
+    assert snapshot in tenant.snapshots()
+    assert tenant.database(snapshot, tmp_path / "well.db").problems == []
 
 
 @pytest.fixture
@@ -91,6 +115,40 @@ def test_a_restore_that_is_killed_anywhere_can_be_run_again(demo: Tenant, good: 
     assert [pod["metadata"]["name"] for pod in pods if pod["metadata"]["name"] == "sortie-volume"] == []
 
 
+def test_pods_that_are_killed_in_the_middle_of_a_backup(demo: Tenant, good: str, tmp_path: Path) -> None:
+    process = start(demo, "backup")
+    wait_until_it_says(process, "Make a snapshot")
+    for _kill in range(2):
+        kill_pods(demo, "--selector", "app=sortie")
+        time.sleep(random.uniform(0.2, 2))
+    told(process)
+    assert_well(demo, tmp_path, good)
+
+
+def test_pods_that_are_killed_in_the_middle_of_a_restore(demo: Tenant, good: str, tmp_path: Path) -> None:
+    applications = demo.applications()
+    demo.add("not-in-the-snapshot")
+    process = start(demo, "restore", restore_snapshot=good)
+    wait_until_it_says(process, "Restore the tenant")
+    for _kill in range(3):
+        time.sleep(random.uniform(0.5, 4))
+        kill_pods(demo, "--selector", "app=sortie")
+        kill_pods(demo, "sortie-volume")
+    told(process)
+    demo.good("restore", restore_snapshot=good)
+    assert demo.applications() == applications
+    assert_well(demo, tmp_path, good)
+
+
+def test_two_backups_at_once_are_both_good(demo: Tenant) -> None:
+    before = len(demo.snapshots())
+    both = [start(demo, "backup", backup_keep_last=1000) for _number in range(2)]
+    for process in both:
+        told(process)
+    assert [process.returncode for process in both] == [0, 0]
+    assert len(demo.snapshots()) == before + 2
+
+
 def test_a_clock_that_was_ahead_changes_neither_what_is_newest_nor_what_stays(
     demo: Tenant, good: str, tmp_path: Path
 ) -> None:
@@ -106,3 +164,70 @@ def test_a_clock_that_was_ahead_changes_neither_what_is_newest_nor_what_stays(
     record = demo.record("backup")
     assert record["sequence"] == sequence + 1
     assert demo.snapshots() == [record["snapshot"]]
+
+
+def test_a_node_that_is_killed_in_the_middle(live: Live, demo: Tenant, good: str, tmp_path: Path) -> None:
+    before = demo.launches()
+    process = start(demo, "backup")
+    wait_until_it_says(process, "Make a snapshot")
+    subprocess.run([*NODE, "kill", live.container], check=True, capture_output=True)
+    try:
+        told(process)
+    finally:
+        subprocess.run([*NODE, "start", live.container], check=True, capture_output=True)
+    assert_well(demo, tmp_path, good)
+    assert demo.launches() == before
+    demo.good("backup")
+
+
+@pytest.fixture
+def small_disk(live: Live, demo: Tenant) -> Iterator[str]:
+    """The tenant's volume on a file system of 96 MiB in the node: its directory there."""
+    claim = live.objects("persistentvolumeclaim", "sortie-data", "--namespace", demo.namespace)
+    source = live.objects("persistentvolume", claim["spec"]["volumeName"])["spec"]
+    path = str((source.get("hostPath") or source["local"])["path"])
+    place = ("--namespace", demo.namespace)
+
+    def moved(change: str) -> None:
+        """Stops the application, changes what lies below its files, and starts it."""
+        live.kubectl("scale", "deployment/sortie", "--replicas=0", *place)
+        live.kubectl("wait", "pod", "-l", "app=sortie", "--for=delete", "--timeout=180s", *place)
+        script = f'cp -a "$1" /var/tmp/moved; {change}; cp -a /var/tmp/moved/. "$1"; rm -rf /var/tmp/moved'
+        command = [*NODE, "exec", live.container, "sh", "-euc", script, "sh", path]
+        subprocess.run(command, check=True, capture_output=True)
+        live.kubectl("scale", "deployment/sortie", "--replicas=1", *place)
+        live.kubectl("rollout", "status", "deployment/sortie", "--timeout=180s", *place)
+
+    moved('mount -t tmpfs -o size=96m,mode=0777 tmpfs "$1"')
+    try:
+        yield path
+    finally:
+        moved('umount "$1"')
+
+
+def test_a_tenant_whose_disk_is_full(
+    live: Live, demo: Tenant, good: str, small_disk: str, tmp_path: Path
+) -> None:
+    on_node = (*NODE, "exec", live.container)
+    fill = ["dd", "if=/dev/zero", f"of={small_disk}/fill", "bs=64k"]
+    subprocess.run([*on_node, *fill], check=False, capture_output=True)
+    before = demo.applications()
+    refusal = demo.refused("backup")
+    for word in ("MiB free, and a copy needs", "sortie_storage_size", "State: ", "Next: "):
+        assert word in refusal
+    assert demo.applications() == before
+    subprocess.run([*on_node, "rm", f"{small_disk}/fill"], check=True)
+    assert_well(demo, tmp_path, good)
+    demo.good("backup")
+
+
+def test_a_tenant_that_is_removed_in_the_middle(spare: Tenant, tmp_path: Path) -> None:
+    spare.good("backup")
+    good = spare.snapshots()[-1]
+    process = start(spare, "backup")
+    wait_until_it_says(process, "Make a snapshot")
+    spare.good("remove", confirm="spare")
+    told(process)
+    spare.good("tenants")
+    assert_well(spare, tmp_path, good)
+    assert spare.snapshots()[-1] != good

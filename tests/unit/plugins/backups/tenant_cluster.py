@@ -102,6 +102,9 @@ class TenantCluster(FakeApi):
         self.data, self.kill_at, self.commands = data, "", [""]
         self.broken_applications = False
         self.cut: dict[str, int] = {}
+        self.cut_by: list[bytes] = []
+        # For how many looks the pod is away.
+        self.away = 0
         space = f"namespaces/{NAMESPACE}"
         self.put(
             f"/apis/apps/v1/{space}/deployments/sortie",
@@ -199,7 +202,9 @@ class TenantCluster(FakeApi):
         found = frames(answer.stdout, answer.stderr, answer.returncode)
         if self.cut.get(words):
             self.cut[words] -= 1
-            return found[:2]
+            self.objects.pop(f"/api/v1/namespaces/{NAMESPACE}/pods/sortie-1", None)
+            self.away = 2
+            return [*found[:2], *self.cut_by]
         return found
 
     def _answer(self, script: str) -> list[bytes]:
@@ -230,7 +235,9 @@ class TenantCluster(FakeApi):
             "updatedReplicas": replicas,
             "availableReplicas": replicas,
         }
-        if not replicas:
+        if self.away:
+            self.away -= 1
+        elif not replicas:
             self.objects.pop(path, None)
         elif path not in self.objects:
             self.put(

@@ -24,6 +24,7 @@ from ansible_collections.sortie.platform.tests.unit.plugins.backups.tenant_clust
     PLACE,
     TenantCluster,
     add_applications,
+    status_frame,
 )
 
 
@@ -89,7 +90,11 @@ def test_a_repository_that_lets_nothing_be_removed_keeps_the_new_snapshot_and_is
     assert [entry.verified for entry in settings.open("acme").snapshots()] == [True, True]
 
 
-def test_a_stream_that_is_cut_is_fetched_again(cluster: TenantCluster, settings: Settings) -> None:
+@pytest.mark.parametrize("last", [[], [status_frame(137)]])
+def test_a_stream_that_is_cut_is_fetched_again_from_the_next_pod(
+    cluster: TenantCluster, settings: Settings, last: list[bytes]
+) -> None:
+    cluster.cut_by = last
     cluster.cut["sortie backup -"] = 1
     assert back_up(cluster, PLACE, settings)["rows"] == 4
     assert cluster.commands.count("sortie backup -") == 2
