@@ -29,6 +29,7 @@ class FilterModule:
             "migrate_summary": _migration.migrate_summary,
             "removal_summary": _removal.removal_summary,
             "render_summary": _render.render_summary,
+            "signed_images": _plan.signed_images,
             "status_failure": _status.status_failure,
             "status_text": _status.status_text,
             "tenant_catalogs": _steps.tenant_catalogs,

@@ -47,7 +47,9 @@ def make_tree(store: Store, tree: Tree, arch: str) -> Entry:
         check_free_space(place, 2 * GIBIBYTE, "a Debian tree")
         arguments = [command, "--quiet", f"--variant={tree.variant}", f"--include={','.join(tree.packages)}"]
         arguments += [f"--dpkgopt=path-exclude={pattern}" for pattern in tree.excludes]
-        arguments += [f"--customize-hook={hook}" for hook in tree.hooks]
+        # Where packages are only unpacked, mmdebstrap has no other hook than this.
+        kind = "extract-hook" if tree.variant == "extract" else "customize-hook"
+        arguments += [f"--{kind}={hook}" for hook in tree.hooks]
         arguments += [f"--architectures={arch}", tree.suite, str(place / TREE)]
         # A fixed time: the same packages give the same tree, byte for byte.
         environment = {**os.environ, "SOURCE_DATE_EPOCH": "0", "DEBIAN_FRONTEND": "noninteractive"}

@@ -1,8 +1,9 @@
 # Copyright: The Sortie platform maintainers
 # Apache-2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
-"""Brings the application's image to the state that its sources describe: built, in the registry, recorded.
+"""Brings the application's image to the state that its sources describe: built, in the registry with its bill of materials
+and its signature, recorded.
 
-The cache has one entry for the wheels of each lock file, one for each base and one for each image, named by
+The cache has one entry for the wheels of each lock file, one for each base, one for each image and one for its bill, named by
 the hash of what they were made from; what is there is not made again.
 """
 
@@ -17,6 +18,7 @@ import platform
 import re
 import shutil
 import subprocess
+import tempfile
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,7 +28,9 @@ from ansible_collections.sortie.platform.plugins.module_utils import (
     _image_base,
     _image_build,
     _image_pack,
+    _image_signature,
     _image_wheels,
+    _sbom,
 )
 from ansible_collections.sortie.platform.plugins.module_utils._image_base import Base
 from ansible_collections.sortie.platform.plugins.module_utils._image_registry import Registry
@@ -38,7 +42,14 @@ from ansible_collections.sortie.platform.plugins.module_utils._image_run import 
     require_space,
     require_tool,
 )
-from ansible_collections.sortie.platform.plugins.module_utils._oci import manifests_of
+from ansible_collections.sortie.platform.plugins.module_utils._image_signature import SigningKey
+from ansible_collections.sortie.platform.plugins.module_utils._oci import (
+    Blob,
+    blob_path,
+    manifests_of,
+    read_manifest,
+    write_artifact,
+)
 from ansible_collections.sortie.platform.plugins.module_utils._store import (
     Store,
     StoreError,
@@ -46,10 +57,12 @@ from ansible_collections.sortie.platform.plugins.module_utils._store import (
     key_of,
 )
 
-KIND, BASE_KIND, WHEEL_KIND = "image", "image-base", "image-wheels"
+KIND, BASE_KIND, WHEEL_KIND, BILL_KIND = "image", "image-base", "image-wheels", "image-sbom"
 KEPT_ENTRIES = 5
 TAG_HASH_LENGTH = 12
 LOCK = "requirements.lock"
+BILL_SUFFIX = ".cdx.json"
+NO_CONFIG = Blob("application/vnd.oci.empty.v1+json", b"{}")
 REFERENCE = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:]+\])(?::\d+)?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)+", re.ASCII)
 NOT_IN_A_TAG = re.compile(r"[^\w.-]", re.ASCII)
 
@@ -60,6 +73,7 @@ class Request:
 
     `base` is an image's name, or empty for the Debian base that `prepare` finishes; `tools` the lock file of
     pip and setuptools; `record` the file that holds the result; `python` an interpreter that has pip.
+    `signing_key` is the file of the private key, None for no signature; it is made if `make_signing_key`.
     """
 
     name: str
@@ -75,6 +89,13 @@ class Request:
     refresh_base: bool = False
     push: bool = True
     version: str = ""
+    signing_key: Path | None = None
+    signing_key_password: str = ""
+    make_signing_key: bool = False
+
+    @property
+    def repository(self) -> str:
+        return f"{self.registry.address}/{self.name}"
 
 
 @dataclass
@@ -90,9 +111,12 @@ def ensure(request: Request, check: bool = False) -> Outcome:
     outcome = Outcome()
     _check(request)
     try:
+        key_pair = _signing_key(request, check) if request.push else None
         found = _find(request) if check else _provide(request, outcome)
         if found is None:
-            outcome.done = ["built", *(["pushed"] if request.push else []), "recorded"]
+            pushed = ["pushed"] if request.push else []
+            signed = ["signed"] if request.push and request.signing_key else []
+            outcome.done = ["built", *pushed, "described", *signed, "recorded"]
             outcome.image = read_record(request.record)
             return outcome
         key, layout = found
@@ -103,6 +127,10 @@ def ensure(request: Request, check: bool = False) -> Outcome:
             if not check:
                 request.registry.push(layout, request.name, tag)
             outcome.done.append("pushed")
+        if _describe(request, layout, digest, check):
+            outcome.done.append("described")
+        if request.push and request.signing_key and _sign(request, digest, key_pair, check):
+            outcome.done.append("signed")
     except StoreError as error:
         raise ImageError(str(error), "mend that, then run this again") from error
     except OSError as error:
@@ -110,8 +138,12 @@ def ensure(request: Request, check: bool = False) -> Outcome:
         if error.errno == errno.ENOSPC:
             raise disk_full(f"There is no space left for {where}") from error
         raise ImageError(f"{where}: {error.strerror}", "mend that, then run this again") from error
-    repository = f"{request.registry.address}/{request.name}"
-    outcome.image = {"reference": f"{repository}@{digest}", "tag": f"{repository}:{tag}", "digest": digest}
+    outcome.image = {
+        "reference": f"{request.repository}@{digest}",
+        "tag": f"{request.repository}:{tag}",
+        "digest": digest,
+        **({"public_key": key_pair.public.pem} if key_pair else {}),
+    }
     if read_record(request.record) != outcome.image:
         if not check:
             write_record(request.record, outcome.image)
@@ -121,10 +153,9 @@ def ensure(request: Request, check: bool = False) -> Outcome:
 
 def _check(request: Request) -> None:
     """Raises ImageError for names that no registry takes, and for sources that are not there."""
-    name = f"{request.registry.address}/{request.name}"
-    if not REFERENCE.fullmatch(name):
+    if not REFERENCE.fullmatch(request.repository):
         raise ImageError(
-            f"{name} is no name of an image: expected host[:port]/path/name, without a scheme",
+            f"{request.repository} is no name of an image: expected host[:port]/path/name, without a scheme",
             "mend image_registry or image_name",
         )
     for file in ("Containerfile", "pyproject.toml", LOCK):
@@ -172,9 +203,14 @@ def read_record(path: Path) -> dict[str, str]:
 
 
 def write_record(path: Path, image: dict[str, str]) -> None:
+    write_whole(path, f"{json.dumps(image, indent=2, sort_keys=True)}\n".encode())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(image, indent=2, sort_keys=True) + "\n")
+    partial.write_bytes(content)
     partial.replace(path)
 
 
@@ -275,6 +311,69 @@ def _is_missing(request: Request, tag: str, digest: str, check: bool) -> bool:
         if check:
             return True
         raise
+
+
+def _describe(request: Request, layout: Path, digest: str, check: bool) -> bool:
+    """Brings the image's bill of materials beside the record and into the registry; tells whether it was not there."""
+    key, image = key_of([_sbom.EDITION, digest]), manifests_of(layout)[_image_pack.NAME]
+
+    def make(place: Path) -> None:
+        progress("describing what is in the image")
+        bill = Blob(_sbom.MEDIA_TYPE, _sbom.describe(layout, _image_pack.NAME, request.name))
+        # In a registry that knows OCI 1.1 it is found by its subject, in any by its tag.
+        subject = {name: image[name] for name in ("mediaType", "digest", "size")}
+        fields = {"artifactType": _sbom.MEDIA_TYPE, "subject": subject}
+        write_artifact(place, _image_pack.NAME, NO_CONFIG, [bill], fields)
+
+    store = Store(request.cache)
+    found = store.find(BILL_KIND, request.name, key)
+    if found is None:
+        if check:
+            return True
+        found = store.get(BILL_KIND, request.name, key, make).path
+        _forget_old(found, request.name)
+    content = blob_path(found, read_manifest(found, _image_pack.NAME)["layers"][0]).read_bytes()
+    target = request.record.with_suffix(BILL_SUFFIX)
+    is_written = target.is_file() and target.read_bytes() == content
+    tag = _image_signature.tag_of(digest, "sbom")
+    artifact = str(manifests_of(found)[_image_pack.NAME]["digest"])
+    is_pushed = not request.push or not _is_missing(request, tag, artifact, check)
+    if not is_written and not check:
+        write_whole(target, content)
+    if not is_pushed and not check:
+        request.registry.push(found, request.name, tag)
+    return not (is_written and is_pushed)
+
+
+def _signing_key(request: Request, check: bool) -> SigningKey | None:
+    """The key that signs; none if nothing is signed, and in check mode if it would be made."""
+    path = request.signing_key
+    if path is None:
+        return None
+    if request.make_signing_key and not path.exists():
+        if check:
+            return None
+        _image_signature.make_key(path)
+    return _image_signature.read_key(path, request.signing_key_password)
+
+
+def _sign(request: Request, digest: str, key: SigningKey | None, check: bool) -> bool:
+    """Signs the image if this key has not; tells whether it had not."""
+    try:
+        there = _image_signature.find_signatures(request.registry, request.name, digest)
+    except ImageError:
+        if not check:
+            raise
+        there = []
+    if key and any(signature.is_of(digest, key.public) for signature in there):
+        return False
+    if key and not check:
+        # Those of others stay.
+        signatures = [*there, _image_signature.sign(request.repository, digest, key)]
+        with tempfile.TemporaryDirectory(prefix="sortie-signature-") as scratch:
+            _image_signature.write_signatures(Path(scratch), signatures)
+            request.registry.push(Path(scratch), request.name, _image_signature.tag_of(digest, "sig"))
+    return True
 
 
 @contextlib.contextmanager

@@ -28,6 +28,8 @@ from ansible_collections.sortie.platform.plugins.module_utils._image_run import 
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 TIMEOUT_SECONDS = 15
+# Registries take no larger manifest; what else is read here is smaller still.
+MOST_BYTES = 4 << 20
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 NOT_PUSHED = "The image is built and kept; nothing was pushed."
 
@@ -62,19 +64,28 @@ class Registry:
 
         One request where it asks for no token. Raises ImageError if there is no usable answer.
         """
-        path = f"/v2/{self.repository(name)}/manifests/{tag}"
+        answer = self._request("HEAD", name, f"manifests/{tag}")
+        return answer.headers.get("Docker-Content-Digest") if answer else None
+
+    def read(self, name: str, path: str) -> bytes | None:
+        """A manifest (`manifests/TAG`) or a small blob (`blobs/DIGEST`) of an image's repository; None as above."""
+        answer = self._request("GET", name, path)
+        return answer.body if answer else None
+
+    def _request(self, method: str, name: str, path: str) -> Answer | None:
+        path = f"/v2/{self.repository(name)}/{path}"
         credentials = self._credentials(name)
-        answer = self._ask(path, f"Basic {credentials}" if credentials else "")
+        answer = self._ask(method, path, f"Basic {credentials}" if credentials else "")
         challenge = answer.headers.get("WWW-Authenticate", "")
         if answer.status == 401 and challenge.lower().startswith("bearer"):
             if not (token := self._token(challenge, credentials)):
                 return None
-            answer = self._ask(path, f"Bearer {token}")
+            answer = self._ask(method, path, f"Bearer {token}")
         if answer.status in (401, 403, 404):
             return None
         if answer.status != 200:
-            raise self.refusal(f"it answered {answer.status} when asked for {name}:{tag}", answer.status)
-        return answer.headers.get("Docker-Content-Digest")
+            raise self.refusal(f"it answered {answer.status} when asked for {path}", answer.status)
+        return answer
 
     def push(self, layout: Path, name: str, tag: str) -> None:
         """Copies the layout's image to the registry, without changing its digest."""
@@ -150,14 +161,14 @@ class Registry:
                 f"{fields.get('realm')} gave no token ({answer.status})", answer.status
             ) from error
 
-    def _ask(self, path: str, authorization: str) -> Answer:
-        """Asks for the head of a path; where certificates are not verified, also a registry without TLS."""
+    def _ask(self, method: str, path: str, authorization: str) -> Answer:
+        """Asks for a path; where certificates are not verified, also a registry without TLS."""
         try:
-            return self._open("HEAD", f"https://{self.host}{path}", authorization)
+            return self._open(method, f"https://{self.host}{path}", authorization)
         except (ssl.SSLError, ConnectionResetError) as error:
             if self.tls_verify:
                 raise self.refusal(_words(error)) from error
-            return self._open("HEAD", f"http://{self.host}{path}", authorization)
+            return self._open(method, f"http://{self.host}{path}", authorization)
 
     def _open(self, method: str, url: str, authorization: str) -> Answer:
         """One request. SSLError and ConnectionResetError come as they are, other failures as ImageError."""
@@ -169,7 +180,7 @@ class Registry:
             request.add_unredirected_header("Authorization", authorization)
         try:
             with self._opener().open(request, timeout=TIMEOUT_SECONDS) as response:
-                return Answer(response.status, response.headers, response.read())
+                return Answer(response.status, response.headers, response.read(MOST_BYTES))
         except urllib.error.HTTPError as error:
             with error:
                 return Answer(error.code, error.headers, error.read())

@@ -23,6 +23,7 @@ class ImageError(Exception):
 
     def __init__(self, wrong: str, todo: str, state: str = "Nothing was changed.") -> None:
         super().__init__(f"{wrong.rstrip('.')}. {state} Next: {todo}")
+        self.wrong = wrong
 
 
 class CommandError(Exception):

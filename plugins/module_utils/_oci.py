@@ -197,6 +197,57 @@ class Layout:
         (self.directory / "index.json").write_bytes(_index(self._manifests))
 
 
+@dataclass(frozen=True)
+class Blob:
+    """Content of an artifact: what is kept in a registry beside an image and is none."""
+
+    media_type: str
+    content: bytes
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    def descriptor(self) -> dict[str, Any]:
+        digest = hashlib.sha256(self.content).hexdigest()
+        described = {
+            "mediaType": self.media_type,
+            "digest": f"sha256:{digest}",
+            "size": len(self.content),
+        }
+        return {**described, **({"annotations": dict(self.annotations)} if self.annotations else {})}
+
+
+def write_artifact(
+    place: Path, name: str, config: Blob, blobs: Sequence[Blob], further: Mapping[str, Any]
+) -> str:
+    """Writes the layout of an artifact and returns its digest. `further` are fields of its manifest."""
+    content = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST_TYPE,
+        "config": config.descriptor(),
+        "layers": [blob.descriptor() for blob in blobs],
+        **further,
+    }
+    manifest = Blob(MANIFEST_TYPE, _json(content))
+    directory = place / "blobs" / "sha256"
+    directory.mkdir(parents=True, exist_ok=True)
+    for blob in (config, *blobs, manifest):
+        blob_path(place, blob.descriptor()).write_bytes(blob.content)
+    named = {**manifest.descriptor(), "annotations": {REFERENCE: name}}
+    (place / "oci-layout").write_bytes(_json(LAYOUT))
+    (place / "index.json").write_bytes(_index([named]))
+    return str(named["digest"])
+
+
+def blob_path(layout: Path, descriptor: Mapping[str, Any]) -> Path:
+    """Where a layout has what a descriptor describes."""
+    return layout / "blobs" / "sha256" / str(descriptor["digest"]).removeprefix("sha256:")
+
+
+def read_manifest(layout: Path, name: str) -> dict[str, Any]:
+    """The manifest of one of a layout's images."""
+    manifest: dict[str, Any] = json.loads(blob_path(layout, manifests_of(layout)[name]).read_text())
+    return manifest
+
+
 def _json(content: Any) -> bytes:
     return json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
 

@@ -13,6 +13,8 @@ version_added: 0.1.0
 description:
   - Builds the application's image if its content changed, pushes it if the registry does not have it, and
     records its digest in a file.
+  - Says what is in the image in a software bill of materials (CycloneDX), and signs the image as cosign does. Both are pushed
+    beside it, under tags made of its digest; the bill is also written beside the record.
   - The content is the application's sources with their Containerfile and lock file, the tools that build it,
     and the base. Equal content gives an equal digest, with each of the builders.
   - What is built is kept in a cache by the hash of the content; an entry that was damaged is made again.
@@ -77,6 +79,21 @@ options:
     description: Whether to push.
     type: bool
     default: true
+  sign:
+    description: Whether an image that is pushed is signed.
+    type: bool
+    default: true
+  signing_key:
+    description: Path of the private key (ECDSA P-256, in PEM form) that signs. Required if O(sign).
+    type: path
+  signing_key_password:
+    description: Its password, if it has one.
+    type: str
+    default: ""
+  make_signing_key:
+    description: Makes the key if it is not there, with its public key beside it (C(.pub)).
+    type: bool
+    default: false
   cache:
     description: Directory of the build cache.
     type: path
@@ -102,24 +119,33 @@ EXAMPLES = r"""
     tls_verify: false
     cache: ~/.cache/sortie-platform
     record: .local/image.json
+    signing_key: .local/signing/cosign.key
+    make_signing_key: true
     python: "{{ ansible_playbook_python }}"
 """
 
 RETURN = r"""
 done:
-  description: What was done, or in check mode would be, of C(built), C(pushed) and C(recorded).
+  description: >-
+    What was done, or in check mode would be, of C(built), C(pushed), C(described), C(signed) and C(recorded).
   returned: success
   type: list
   elements: str
-  sample: [built, pushed, recorded]
+  sample: [built, pushed, described, signed, recorded]
 image:
-  description: The image's names and its digest; in check mode before a build, those that are recorded.
+  description:
+    - The image's names, its digest, and the public key of its signature if it is signed; in check mode before a build, those
+      that are recorded.
   returned: success
   type: dict
   sample:
     reference: localhost:5000/sortie@sha256:994904cdde32241ff38cdcd6b472477e65c33a7f6a2c4a7a165d8129fe45ab4f
     tag: localhost:5000/sortie:0.1.0-7daf7896f868
     digest: sha256:994904cdde32241ff38cdcd6b472477e65c33a7f6a2c4a7a165d8129fe45ab4f
+    public_key: |
+      -----BEGIN PUBLIC KEY-----
+      ...
+      -----END PUBLIC KEY-----
 """
 
 from pathlib import Path
@@ -144,6 +170,10 @@ ARGUMENTS: dict[str, Any] = {
     "auth_file": {"type": "path", "default": ""},
     "tls_verify": {"type": "bool", "default": True},
     "push": {"type": "bool", "default": True},
+    "sign": {"type": "bool", "default": True},
+    "signing_key": {"type": "path", "no_log": False},
+    "signing_key_password": {"type": "str", "default": "", "no_log": True},
+    "make_signing_key": {"type": "bool", "default": False},
     "cache": {"type": "path", "required": True},
     "record": {"type": "path", "required": True},
     "python": {"type": "path", "required": True},
@@ -151,7 +181,11 @@ ARGUMENTS: dict[str, Any] = {
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        required_if=[("sign", True, ["signing_key"])],
+        supports_check_mode=True,
+    )
     given = module.params
     request = Request(
         name=given["name"],
@@ -171,6 +205,9 @@ def main() -> None:
         refresh_base=given["refresh_base"],
         push=given["push"],
         version=given["version"],
+        signing_key=Path(given["signing_key"]) if given["sign"] else None,
+        signing_key_password=given["signing_key_password"],
+        make_signing_key=given["make_signing_key"],
     )
     try:
         outcome = ensure(request, module.check_mode)

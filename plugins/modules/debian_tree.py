@@ -41,7 +41,7 @@ options:
     elements: str
     required: true
   hooks:
-    description: Shell commands that run in the tree when it is ready, as C(mmdebstrap)'s C(--customize-hook).
+    description: Shell commands that run when the tree is ready, as C(mmdebstrap)'s C(--customize-hook), or C(--extract-hook) for V(extract).
     type: list
     elements: str
     default: []

@@ -38,7 +38,9 @@ options:
     elements: str
     default: []
   tree:
-    description: Debian tree, as M(sortie.platform.debian_tree) makes it, with C(busybox), C(restic) and the locale C(C.utf8).
+    description:
+      - Debian tree, as M(sortie.platform.debian_tree) makes it, with C(busybox), C(restic), the locale C(C.utf8) and, in C(status.d),
+        dpkg's records of their packages.
     type: path
     required: true
   path:
@@ -80,6 +82,8 @@ from ansible_collections.sortie.platform.plugins.module_utils._store import tree
 PARTS = ("galaxy.yml", "meta", "playbooks", "plugins", "roles")
 RECIPE = ("Containerfile", "arrange.py", "pyproject.toml")
 PROGRAMS = ("bin/busybox", "usr/bin/restic")
+# dpkg's records of the packages that these, and the locale, come from.
+RECORDS = tuple(f"var/lib/dpkg/status.d/{package}" for package in ("busybox-static", "libc-bin", "restic"))
 # Ansible insists on a locale with UTF-8.
 LOCALE = "usr/lib/locale/C.utf8/"
 
@@ -122,14 +126,17 @@ def lay_out(given: dict[str, Any], place: Path) -> None:
     with tarfile.open(given["tree"]) as tree:
         wanted = {member.name.removeprefix("./"): member for member in tree if member.isfile()}
         chosen = [name for name in wanted if name in PROGRAMS or name.startswith(LOCALE)]
-        for name in {*PROGRAMS, *chosen}:
-            target = (
-                place
-                / ("bin" if name in PROGRAMS else "locale")
-                / name.removeprefix(LOCALE).rpartition("bin/")[2]
-            )
+        for name in {*PROGRAMS, *RECORDS, *chosen}:
+            target = place / _place_of(name)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(_content(tree, wanted[name]))
+
+
+def _place_of(name: str) -> str:
+    """Where a file of the tree goes in the sources."""
+    if name.startswith(LOCALE):
+        return f"locale/{name.removeprefix(LOCALE)}"
+    return f"{'bin' if name in PROGRAMS else 'status.d'}/{name.rpartition('/')[2]}"
 
 
 def _content(tree: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

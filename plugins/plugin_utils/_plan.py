@@ -212,6 +212,21 @@ def tenant_queries(tenants: Sequence[Tenant]) -> list[dict[str, str]]:
     ]
 
 
+def signed_images(tenants: Sequence[Tenant]) -> list[dict[str, str]]:
+    """What module `image_verify` is asked: the images that the tenants' pods run, as far as a key is named for them."""
+    return [
+        {
+            "tenant": tenant["tenant"],
+            "variable": f"sortie_{part}",
+            "image": tenant[part],
+            "public_key": tenant[f"{part}_public_key"],
+        }
+        for tenant in tenants
+        for part in ("image", "litestream_image")
+        if tenant[f"{part}_public_key"] and (part == "image" or boolean(tenant["litestream"]))
+    ]
+
+
 def tenant_plan(
     tenants: Sequence[Tenant], info: Mapping[str, Any], check_mode: bool = False
 ) -> dict[str, Any]:

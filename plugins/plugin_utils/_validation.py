@@ -325,6 +325,15 @@ def _check_amounts(variable: str, resources: Variables) -> Iterator[tuple[str, s
             yield variable, f"limits.{name} not below requests.{name}"
 
 
+def check_image_keys(variables: Variables) -> Iterator[tuple[str, str]]:
+    for variable in ("sortie_image", "sortie_litestream_image"):
+        if variables[f"{variable}_public_key"] and "@sha256:" not in str(variables[variable]):
+            yield (
+                variable,
+                f"an image with its digest, name@sha256:..., since {variable}_public_key is set and a tag may become another image",
+            )
+
+
 def check_database(variables: Variables) -> Iterator[tuple[str, str]]:
     if variables["sortie_database"] == "sqlite":
         if int(variables["sortie_replicas"]) > 1:
@@ -480,6 +489,7 @@ def check_catalogue(variables: Variables) -> Iterator[tuple[str, str]]:
 # These look at variables together; each runs only where the named ones have the right type.
 JOINT_CHECKS: tuple[tuple[Callable[[Variables], Iterator[tuple[str, str]]], tuple[str, ...]], ...] = (
     (check_cluster, ("sortie_kubeconfig",)),
+    (check_image_keys, ("sortie_image", "sortie_litestream_image")),
     (check_resources, ("sortie_resources", "sortie_litestream_resources")),
     (
         check_litestream,

@@ -25,6 +25,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.sortie.platform.plugins.module_utils._image_base import NAME as BASE_NAME
+from ansible_collections.sortie.platform.plugins.module_utils._image_signature import make_key
 
 ROOT = Path(__file__).resolve().parents[2]
 USER, PASSWORD = "deploy", "not-a-real-one"
@@ -56,9 +57,12 @@ class Place:
         return self
 
     def play(self, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+        return self.run("image", *arguments, all={"vars": variables})
+
+    def run(self, playbook: str, *arguments: str, **groups: Any) -> subprocess.CompletedProcess[str]:
         self.directory.mkdir(parents=True, exist_ok=True)
         inventory = self.directory / "hosts.yml"
-        inventory.write_text(json.dumps({"all": {"vars": variables}}))
+        inventory.write_text(json.dumps(groups))
         environment = {
             "SORTIE_LOCAL_DIR": str(self.directory / "local"),
             "XDG_CACHE_HOME": str(self.directory / "cache"),
@@ -67,7 +71,7 @@ class Place:
         return subprocess.run(
             [
                 Path(sys.executable).with_name("ansible-playbook"),
-                "playbooks/image.yml",
+                f"playbooks/{playbook}.yml",
                 "-i",
                 inventory,
                 *arguments,
@@ -194,7 +198,7 @@ def test_a_second_run_changes_nothing(first: Place, registry: RunningRegistry) -
 def test_check_mode_tells_of_a_build_and_makes_nothing(tmp_path: Path, registry: RunningRegistry) -> None:
     done = Place(tmp_path).play("--check", **registry.variables())
     assert changed(done) == 1
-    assert "built, pushed, recorded" in done.stdout
+    assert "built, pushed, described, signed, recorded" in done.stdout
     assert not (tmp_path / "cache").exists()
     assert not (tmp_path / "local" / "image.json").exists()
 
@@ -392,3 +396,83 @@ def test_a_nearly_full_disk_is_told_before_anything_is_made(tmp_path: Path) -> N
         assert "the last good image is as it was. Next: free some space" in said
     finally:
         subprocess.run(["umount", place.cache], check=True)
+
+
+def in_registry(registry: RunningRegistry, path: str) -> bytes:
+    """What the registry has of the application's repository."""
+    auth = json.loads(registry.auth_file.read_text())["auths"][registry.address]["auth"]
+    accepted = "application/vnd.oci.image.manifest.v1+json"
+    request = urllib.request.Request(
+        f"http://{registry.address}/v2/sortie/{path}",
+        headers={"Authorization": f"Basic {auth}", "Accept": accepted},
+    )
+    with urllib.request.urlopen(request) as response:
+        content: bytes = response.read()
+    return content
+
+
+def test_the_registry_has_the_bill_of_materials_beside_the_image(
+    first: Place, registry: RunningRegistry
+) -> None:
+    digest = first.record["digest"]
+    manifest = json.loads(in_registry(registry, f"manifests/{digest.replace(':', '-')}.sbom"))
+    assert manifest["subject"]["digest"] == digest
+    written = in_registry(registry, f"blobs/{manifest['layers'][0]['digest']}")
+    assert written == (first.directory / "local" / "image.cdx.json").read_bytes()
+    names = {component["name"] for component in json.loads(written)["components"]}
+    assert {"debian", "libssl3", "python3.11-minimal", "bottle", "waitress", "sortie"} <= names
+
+
+def test_two_builders_images_have_one_bill(first: Place, second: Place) -> None:
+    bills = {(place.directory / "local" / "image.cdx.json").read_bytes() for place in (first, second)}
+    assert len(bills) == 1
+
+
+def bring_tenant(
+    place: Place, registry: RunningRegistry, **variables: Any
+) -> subprocess.CompletedProcess[str]:
+    """Brings a tenant to a cluster that is not there: what is refused is refused before that is noticed."""
+    tenant = {"sortie_kubeconfig": "/no/such/kubeconfig", "sortie_ingress_host": "acme.example.com"}
+    return place.run("tenants", tenants={"hosts": {"acme": {**registry.variables(), **tenant, **variables}}})
+
+
+REFUSED = "Images that are not signed as they must be; no tenant was changed: acme: sortie_image"
+
+
+def test_a_tenant_with_the_image_that_was_signed_is_brought(first: Place, registry: RunningRegistry) -> None:
+    done = bring_tenant(first, registry)
+    assert "/no/such/kubeconfig" in told(done)
+    assert re.search(r"Refuse images that are not signed as they must be.*\nok: \[acme\]", done.stdout)
+
+
+def test_a_tenant_with_an_image_that_is_not_signed_is_refused(
+    first: Place, registry: RunningRegistry, tmp_path: Path
+) -> None:
+    digest = first.record["digest"]
+    options = [
+        "--quiet",
+        "--src-tls-verify=false",
+        "--dest-tls-verify=false",
+        f"--authfile={registry.auth_file}",
+    ]
+    source, target = f"{registry.address}/sortie@{digest}", f"{registry.address}/unsigned:1"
+    subprocess.run(["skopeo", "copy", *options, f"docker://{source}", f"docker://{target}"], check=True)
+    place = Place(tmp_path)
+    # As image.yml would have recorded it: nothing else says that it has to be signed.
+    record = {**first.record, "tag": target, "reference": f"{registry.address}/unsigned@{digest}"}
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local" / "image.json").write_text(json.dumps(record))
+    said = told(bring_tenant(place, registry))
+    assert f"{REFUSED} {target}@{digest}: it has no signature" in said
+    assert "/no/such/kubeconfig" not in said
+
+
+def test_a_tenant_whose_image_a_stranger_signed_is_refused(
+    first: Place, registry: RunningRegistry, tmp_path: Path
+) -> None:
+    make_key(tmp_path / "stranger.key")
+    public = tmp_path / "stranger.pub"
+    image = first.record["reference"]
+    said = told(bring_tenant(first, registry, sortie_image=image, sortie_image_public_key=str(public)))
+    assert f"{REFUSED} {image}: it is signed, but not by this key (1 other)" in said
+    assert "/no/such/kubeconfig" not in said

@@ -34,4 +34,5 @@ for program in ("busybox", "restic"):
 Path("/runner/bin").mkdir()
 for name in ("sh", "sleep", "mkdir", "chmod", "rm", "env", "ls", "cat", "uname"):
     Path("/runner/bin", name).symlink_to("/usr/local/bin/busybox")
+shutil.copytree(SOURCE / "status.d", "/runner/var/lib/dpkg/status.d")
 shutil.copytree(SOURCE / "locale", "/runner/usr/lib/locale/C.utf8")

@@ -24,7 +24,24 @@ from ansible_collections.sortie.platform.plugins.module_utils._image import (
 )
 from ansible_collections.sortie.platform.plugins.module_utils._image_registry import Registry
 from ansible_collections.sortie.platform.plugins.module_utils._image_run import ImageError
-from ansible_collections.sortie.platform.plugins.module_utils._oci import Image, Layer, Layout
+from ansible_collections.sortie.platform.plugins.module_utils._image_signature import (
+    find_signatures,
+    make_key,
+    read_key,
+    read_public_key,
+    tag_of,
+    verify,
+)
+from ansible_collections.sortie.platform.plugins.module_utils._oci import (
+    Image,
+    Layer,
+    Layout,
+    blob_path,
+    manifests_of,
+    read_manifest,
+)
+
+EVERYTHING = ["built", "pushed", "described", "signed", "recorded"]
 
 
 def write_layout(place: Path, name: str, content: str) -> None:
@@ -41,6 +58,7 @@ class Steps:
         self.done: list[str] = []
         self.packages = "one"
         self.pushed: dict[str, str] = {}
+        self.content: dict[str, bytes] = {}
         self.reachable = True
 
     def make_debian(self, place: Path, scratch: Path, prepare: Path) -> None:
@@ -61,9 +79,18 @@ class Steps:
             raise registry.refusal("Connection refused")
         return self.pushed.get(tag)
 
+    def read(self, registry: Registry, path: str) -> bytes | None:
+        if not self.reachable:
+            raise registry.refusal("Connection refused")
+        return self.content.get(path)
+
     def push(self, layout: Path, tag: str) -> None:
-        self.done.append("push")
-        self.pushed[tag] = str(json.loads((layout / "index.json").read_text())["manifests"][0]["digest"])
+        self.done.append(f"push {tag.rpartition('.')[2]}" if tag.startswith("sha256-") else "push")
+        self.pushed[tag] = str(manifests_of(layout)["image"]["digest"])
+        manifest = read_manifest(layout, "image")
+        self.content[f"manifests/{tag}"] = json.dumps(manifest).encode()
+        for layer in manifest["layers"]:
+            self.content[f"blobs/{layer['digest']}"] = blob_path(layout, layer).read_bytes()
 
 
 @pytest.fixture
@@ -81,6 +108,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
         found.push(layout, tag)
 
     monkeypatch.setattr(Registry, "digest_of", digest_of)
+    monkeypatch.setattr(Registry, "read", lambda registry, name, path: found.read(registry, path))
     monkeypatch.setattr(Registry, "push", push)
     return found
 
@@ -104,6 +132,8 @@ def request_(tmp_path: Path) -> Request:
         cache=tmp_path / "cache",
         record=tmp_path / "local" / "image.json",
         python="python3",
+        signing_key=tmp_path / "local" / "cosign.key",
+        make_signing_key=True,
     )
 
 
@@ -115,8 +145,10 @@ def test_the_first_run_builds_pushes_and_records(steps: Steps, request_: Request
         "wheels of tools.lock",
         "build with buildah",
         "push",
+        "push sbom",
+        "push sig",
     ]
-    assert outcome.done == ["built", "pushed", "recorded"]
+    assert outcome.done == EVERYTHING
     digest = outcome.image["digest"]
     assert outcome.image["reference"] == f"registry.test/team/sortie@{digest}"
     assert outcome.image["tag"].startswith("registry.test/team/sortie:1.2.0-")
@@ -136,7 +168,7 @@ def test_a_changed_source_is_built_and_pushed_again(steps: Steps, request_: Requ
     steps.done.clear()
     (request_.source / "src" / "sortie" / "version.py").write_text("A = 2\n")
     second = ensure(request_)
-    assert steps.done == ["build with buildah", "push"]
+    assert steps.done == ["build with buildah", "push", "push sbom", "push sig"]
     assert second.image["digest"] != first.image["digest"]
 
 
@@ -173,8 +205,9 @@ def test_a_registry_that_lost_the_image_gets_it_again(steps: Steps, request_: Re
     ensure(request_)
     steps.done.clear()
     steps.pushed.clear()
-    assert ensure(request_).done == ["pushed"]
-    assert steps.done == ["push"]
+    steps.content.clear()
+    assert ensure(request_).done == ["pushed", "described", "signed"]
+    assert steps.done == ["push", "push sbom", "push sig"]
 
 
 def test_a_tag_that_names_another_image_is_put_right(steps: Steps, request_: Request) -> None:
@@ -187,7 +220,8 @@ def test_a_tag_that_names_another_image_is_put_right(steps: Steps, request_: Req
 
 def test_without_push_no_registry_is_asked(steps: Steps, request_: Request) -> None:
     steps.reachable = False
-    assert ensure(replace(request_, push=False)).done == ["built", "recorded"]
+    assert ensure(replace(request_, push=False)).done == ["built", "described", "recorded"]
+    assert "public_key" not in read_record(request_.record)
 
 
 def test_an_unreachable_registry_leaves_the_image_built_and_the_record_as_it_was(
@@ -198,12 +232,12 @@ def test_an_unreachable_registry_leaves_the_image_built_and_the_record_as_it_was
         ensure(request_)
     assert not request_.record.exists()
     steps.reachable = True
-    assert ensure(request_).done == ["pushed", "recorded"]
+    assert ensure(request_).done == ["pushed", "described", "signed", "recorded"]
 
 
 def test_check_mode_tells_what_it_would_do_and_does_nothing(steps: Steps, request_: Request) -> None:
     outcome = ensure(request_, check=True)
-    assert (outcome.done, outcome.image, steps.done) == (["built", "pushed", "recorded"], {}, [])
+    assert (outcome.done, outcome.image, steps.done) == (EVERYTHING, {}, [])
     assert not request_.cache.exists()
     assert not request_.record.exists()
 
@@ -217,7 +251,7 @@ def test_check_mode_after_a_run_finds_nothing_to_do(steps: Steps, request_: Requ
 def test_check_mode_counts_on_a_registry_that_is_not_up_yet(steps: Steps, request_: Request) -> None:
     ensure(replace(request_, push=False))
     steps.reachable = False
-    assert ensure(request_, check=True).done == ["pushed"]
+    assert ensure(request_, check=True).done == ["pushed", "described", "signed"]
 
 
 def test_another_registry_changes_names_but_not_the_image(steps: Steps, request_: Request) -> None:
@@ -243,7 +277,7 @@ def test_a_refresh_with_the_same_packages_builds_nothing(steps: Steps, request_:
 def test_a_refresh_with_newer_packages_builds_again_and_stays(steps: Steps, request_: Request) -> None:
     ensure(request_)
     steps.packages = "newer"
-    assert ensure(replace(request_, refresh_base=True)).done == ["built", "pushed", "recorded"]
+    assert ensure(replace(request_, refresh_base=True)).done == EVERYTHING
     assert ensure(request_).done == []
 
 
@@ -323,3 +357,60 @@ def test_a_version_that_cannot_be_read_is_told(request_: Request) -> None:
 def test_a_record_that_is_none_counts_as_missing(text: str, tmp_path: Path) -> None:
     (tmp_path / "image.json").write_text(text)
     assert read_record(tmp_path / "image.json") == {}
+
+
+def test_what_was_pushed_is_signed_by_the_key_that_is_recorded(steps: Steps, request_: Request) -> None:
+    image = ensure(request_).image
+    key = read_public_key(image["public_key"])
+    assert verify(request_.registry, "sortie", image["digest"], key) == ""
+    assert key == read_key(request_.record.with_name("cosign.key")).public
+
+
+def test_the_bill_of_materials_lies_beside_the_record_and_names_the_image(
+    steps: Steps, request_: Request
+) -> None:
+    image = ensure(request_).image
+    bill = json.loads(request_.record.with_name("image.cdx.json").read_text())
+    assert bill["metadata"]["component"]["version"] == image["digest"]
+    manifest = json.loads(steps.content[f"manifests/{tag_of(image['digest'], 'sbom')}"])
+    assert manifest["subject"]["digest"] == image["digest"]
+    assert manifest["artifactType"] == manifest["layers"][0]["mediaType"] == "application/vnd.cyclonedx+json"
+    assert json.loads(steps.content[f"blobs/{manifest['layers'][0]['digest']}"]) == bill
+
+
+def test_a_bill_that_was_lost_is_written_again(steps: Steps, request_: Request) -> None:
+    ensure(request_)
+    request_.record.with_name("image.cdx.json").unlink()
+    assert ensure(request_, check=True).done == ["described"]
+    assert ensure(request_).done == ["described"]
+    assert ensure(request_).done == []
+
+
+def test_another_key_signs_again_and_leaves_the_signature_that_is_there(
+    steps: Steps, request_: Request, tmp_path: Path
+) -> None:
+    first = ensure(request_).image
+    make_key(tmp_path / "other.key")
+    other = replace(request_, signing_key=tmp_path / "other.key", make_signing_key=False)
+    second = ensure(other)
+    assert second.done == ["signed", "recorded"]
+    assert len(find_signatures(request_.registry, "sortie", first["digest"])) == 2
+    for image in (first, second.image):
+        key = read_public_key(image["public_key"])
+        assert verify(request_.registry, "sortie", first["digest"], key) == ""
+    assert ensure(other).done == []
+
+
+def test_a_key_that_is_not_there_is_only_made_where_that_is_asked_for(
+    steps: Steps, request_: Request
+) -> None:
+    with pytest.raises(ImageError, match=r"The signing key .*cosign\.key cannot be read"):
+        ensure(replace(request_, make_signing_key=False))
+    # Before anything is built.
+    assert steps.done == []
+
+
+def test_without_a_key_nothing_is_signed(steps: Steps, request_: Request) -> None:
+    outcome = ensure(replace(request_, signing_key=None))
+    assert outcome.done == ["built", "pushed", "described", "recorded"]
+    assert "public_key" not in outcome.image

@@ -76,6 +76,30 @@ def test_what_is_not_there_or_not_shown_is_to_be_pushed(status: int) -> None:
         assert Registry(address, tls_verify=False).digest_of("sortie", "1-a") is None
 
 
+def test_content_is_read_also_from_where_the_registry_sends_us_without_credentials_there(
+    tmp_path: Path,
+) -> None:
+    def store(method: str, path: str, authorization: str) -> tuple[int, dict[str, str], str]:
+        return 200, {}, "content"
+
+    with registry(store) as (elsewhere, asked_there):
+
+        def answers(method: str, path: str, authorization: str) -> tuple[int, dict[str, str], str]:
+            return 307, {"Location": f"http://{elsewhere}/blob"}, ""
+
+        with registry(answers) as (address, asked):
+            file = auth_file(tmp_path / "auth.json", **{address: "me:word"})
+            assert Registry(address, file, False).read("sortie", f"blobs/{DIGEST}") == b"content"
+    assert [path for _method, path, _authorization in asked] == [f"/v2/sortie/blobs/{DIGEST}"]
+    assert asked[0][2].startswith("Basic ")
+    assert asked_there == [("GET", "/blob", "")]
+
+
+def test_what_is_not_there_is_not_read() -> None:
+    with registry(lambda *request: (404, {}, "")) as (address, _asked):
+        assert Registry(address, None, False).read("sortie", "manifests/none") is None
+
+
 def test_the_most_exact_credentials_are_used(tmp_path: Path) -> None:
     with registry(lambda *request: (404, {}, "")) as (address, requests):
         entries = {address: "host:1", f"{address}/team": "team:2", f"{address}/other": "other:3"}

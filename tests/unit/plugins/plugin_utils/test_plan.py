@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.sortie.platform.plugins.plugin_utils._plan import (
     needs_secrets,
     refuse,
+    signed_images,
     tenant_plan,
     tenant_queries,
     tenants_by_cluster,
@@ -49,6 +50,16 @@ def test_a_cluster_is_asked_for_tenants_by_their_names() -> None:
     assert tenant_queries([tenant()]) == [
         {"tenant": "acme", "namespace": "sortie-acme", "tls_secret": "sortie-tls", "host": "acme.example.com"}
     ]
+
+
+def test_images_are_verified_where_a_key_is_named_and_litestreams_where_it_runs() -> None:
+    keys = {"image_public_key": "a.pub", "litestream_image_public_key": "b.pub"}
+    own = {"tenant": "acme", "variable": "sortie_image", "public_key": "a.pub"}
+    beside = {"tenant": "acme", "variable": "sortie_litestream_image", "public_key": "b.pub"}
+    images = {"image": "localhost:5000/sortie:1"}, {"image": "localhost:5000/sortie-litestream:1"}
+    assert signed_images([tenant()]) == []
+    assert signed_images([tenant(**keys)]) == [own | images[0]]
+    assert signed_images([tenant(**keys, litestream=True)]) == [own | images[0], beside | images[1]]
 
 
 def test_a_settled_tenant_has_its_manifests_applied_and_nothing_else() -> None:

@@ -135,6 +135,11 @@ def test_a_value_that_can_be_used_is_accepted(variable: str, value: Any) -> None
 
 JOINT: list[tuple[dict[str, Any], str, str]] = [
     (
+        {"image": "localhost:5000/sortie:1", "image_public_key": "sortie.pub"},
+        "image",
+        "an image with its digest, name@sha256:..., since sortie_image_public_key is set and a tag may become another image",
+    ),
+    (
         {"kubeconfig": ""},
         "kubeconfig",
         "the kubeconfig of the tenant's cluster, or nodes in group kube_control_plane; "
