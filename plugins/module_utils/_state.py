@@ -33,6 +33,7 @@ PRUNED = (
     "Ingress",
     "NetworkPolicy",
     "PodDisruptionBudget",
+    "PrometheusRule",
     "Service",
     "ServiceAccount",
     "ServiceMonitor",

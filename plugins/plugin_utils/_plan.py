@@ -91,11 +91,12 @@ def refuse(tenant: Tenant, found: Mapping[str, Any], kinds: Sequence[str]) -> st
 
 def _lacking(tenant: Tenant, kinds: Sequence[str]) -> str:
     """What the cluster would have to have for this tenant and has not."""
-    if boolean(tenant["service_monitor"]) and "ServiceMonitor" not in kinds:
-        return (
-            "the cluster knows no ServiceMonitor. Install the Prometheus operator, "
-            "or set sortie_service_monitor: false"
-        )
+    for variable, kind in (("service_monitor", "ServiceMonitor"), ("prometheus_rule", "PrometheusRule")):
+        if boolean(tenant[variable]) and kind not in kinds:
+            return (
+                f"the cluster knows no {kind}. Install the Prometheus operator, "
+                f"or set sortie_{variable}: false"
+            )
     if tenant["external_secret_store"] and "ExternalSecret" not in kinds:
         return (
             "the cluster knows no ExternalSecret. Install External Secrets Operator, "

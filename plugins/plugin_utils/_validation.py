@@ -40,6 +40,10 @@ BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 REPLICA_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 DURATION = re.compile(r"(\d+(\.\d+)?(ms|s|m|h))+")
 DURATION_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+PROMETHEUS_DURATION = re.compile(r"(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+s)?")
+LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?", re.ASCII)
+PROMETHEUS_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+OWN_LABELS = {"alertname", "namespace", "severity", "tenant"}
 CPU = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>m?)")
 BYTES = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>[kKMGTPE]?i?)")
 UNITS = {"": 1.0, "m": 0.001, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18} | {
@@ -61,6 +65,7 @@ OWN_ENVIRONMENT = {
     "SORTIE_READ_ONLY",
     "SORTIE_STATUS_DIR",
     "SORTIE_STOP_DELAY",
+    "SORTIE_TLS_CERTIFICATE",
     "SORTIE_TRUSTED_PROXIES",
 }
 APP_FIELDS = {
@@ -150,6 +155,18 @@ def is_network(value: object) -> bool:
     return True
 
 
+def is_percentage(value: object) -> bool:
+    return 1 <= int(str(value)) <= 100
+
+
+def are_labels(value: object) -> bool:
+    """Labels as Prometheus has them, and none of those that the alerts set themselves."""
+    return isinstance(value, Mapping) and all(
+        PROMETHEUS_LABEL.fullmatch(str(name)) and name not in OWN_LABELS and isinstance(text, str)
+        for name, text in value.items()
+    )
+
+
 def matches(pattern: re.Pattern[str]) -> Check:
     return lambda value: bool(pattern.fullmatch(str(value)))
 
@@ -230,6 +247,26 @@ CHECKS: dict[str, tuple[Check, str]] = {
     "sortie_autoscaling_min": (at_least(1), "1 or more"),
     "sortie_autoscaling_max": (at_least(1), "1 or more"),
     "sortie_autoscaling_cpu": (at_least(1), "a share in percent, 1 or more"),
+    "sortie_monitor_labels": (
+        lambda value: all(LABEL_VALUE.fullmatch(str(text)) for text in value.values()),
+        "labels, whose values are at most 63 letters, digits, '-', '_' and '.'",
+    ),
+    "sortie_alert_for": (matches(PROMETHEUS_DURATION), "a duration such as 0s, 5m or 1h30m"),
+    "sortie_alert_error_percent": (is_percentage, "a share in percent, 1 to 100"),
+    "sortie_alert_latency_ms": (
+        lambda value: 1 <= int(str(value)) <= 10_000,
+        "1 to 10000 milliseconds, which is as far as the histogram goes",
+    ),
+    "sortie_alert_volume_percent": (is_percentage, "a share in percent, 1 to 100"),
+    "sortie_alert_volume_hours": (at_least(1), "1 or more"),
+    "sortie_alert_replica_seconds": (at_least(1), "1 or more"),
+    "sortie_alert_backup_hours": (at_least(0), "0 or more"),
+    "sortie_alert_drill_days": (at_least(0), "0 or more"),
+    "sortie_alert_certificate_days": (at_least(1), "1 or more"),
+    "sortie_alert_labels": (
+        are_labels,
+        "labels of letters, digits and '_' with strings as values; not alertname, namespace, severity or tenant",
+    ),
 }
 
 

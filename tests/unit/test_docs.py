@@ -31,7 +31,7 @@ def test_the_guide_is_followed_chapter_by_chapter() -> None:
     assert chapters(ROOT / "docs" / "guide.md") == chapters(GUIDE)
 
 
-@pytest.mark.parametrize("page", ["backup.md", "guide.md", "tenants.md"])
+@pytest.mark.parametrize("page", ["backup.md", "guide.md", "monitoring.md", "tenants.md"])
 def test_links_to_files_lead_somewhere(page: str) -> None:
     path = ROOT / "docs" / page
     missing = [link for link in LINK.findall(path.read_text()) if not (path.parent / link).exists()]

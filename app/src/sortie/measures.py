@@ -1,4 +1,4 @@
-"""What /metrics says beside the requests: build, database, process, backups."""
+"""What /metrics says beside the requests: build, database, volume, certificate, process, backups."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import replication
+from . import certificates, replication
 from .metrics import Labels, family, gauges
 from .site import Site
 from .storage.errors import StorageError
@@ -36,7 +36,10 @@ _RECORDED = {
 def lines(site: Site) -> list[str]:
     return [
         *gauges("sortie_build_info", "Version of what runs.", {_build(site): 1}),
+        *gauges("sortie_read_only", "Whether this is a read replica.", {_NONE: int(site.settings.read_only)}),
         *_database(site),
+        *_volume(site),
+        *_certificate(site),
         *_recovery(site),
         *_process(site),
     ]
@@ -92,6 +95,36 @@ def _replica(site: Site, behind: float | None) -> list[str]:
         "Age of the newest moment of the primary that this read replica has.",
         {_NONE: behind},
     )
+
+
+def _volume(site: Site) -> list[str]:
+    """The file system under SQLite, as df tells it: without what is kept for root."""
+    if site.settings.db_type != "sqlite":
+        return []
+    try:
+        room = os.statvfs(Path(site.settings.db).parent)
+    except OSError:
+        return []
+    size = (room.f_blocks - room.f_bfree + room.f_bavail) * room.f_frsize
+    return [
+        *gauges("sortie_volume_size_bytes", "Size of the database's volume.", {_NONE: size}),
+        *gauges(
+            "sortie_volume_available_bytes",
+            "What is free of the database's volume.",
+            {_NONE: room.f_bavail * room.f_frsize},
+        ),
+    ]
+
+
+def _certificate(site: Site) -> list[str]:
+    if not site.settings.tls_certificate:
+        return []
+    try:
+        end = certificates.end(Path(site.settings.tls_certificate).read_bytes())
+    except OSError:
+        return []
+    name = "sortie_certificate_expiry_timestamp_seconds"
+    return [] if end is None else gauges(name, "When the tenant's certificate ends.", {_NONE: end})
 
 
 def _recovery(site: Site) -> list[str]:

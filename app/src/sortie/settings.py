@@ -218,6 +218,12 @@ class Settings:
         "",
         "Directory with backup.json and drill.json of the backup playbooks, which stand in /metrics",
     )
+    tls_certificate: str = _row(
+        "SORTIE_TLS_CERTIFICATE",
+        parsers.text,
+        "",
+        "File with the certificate that stands before the application; its end stands in /metrics",
+    )
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ COMPUTED = {
     "sortie_image_public_key": "",
     "sortie_replicas": 1,
     "sortie_pod_disruption_budget": False,
+    "sortie_prometheus_rule": False,
+    "sortie_alert_backup_hours": 0,
     "sortie_tls_ca_file": "",
     "sortie_litestream_image": "localhost:5000/sortie-litestream:1",
     "sortie_litestream_image_public_key": "",

@@ -134,6 +134,7 @@ def test_a_service_monitor_needs_the_operator() -> None:
         "the cluster knows no ServiceMonitor. Install the Prometheus operator, "
         "or set sortie_service_monitor: false"
     )
+    assert "the cluster knows no PrometheusRule" in refusal(found(), prometheus_rule=True)
 
 
 def test_external_secrets_must_be_there_first() -> None:
