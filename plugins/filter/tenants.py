@@ -45,6 +45,8 @@ class FilterModule:
             "tenant_options": _description.tenant_options,
             "tenant_orphans": _steps.tenant_orphans,
             "tenant_outcomes": _summary.tenant_outcomes,
+            "tenant_postgresql": _steps.tenant_postgresql,
+            "tenant_database": _steps.database,
             "tenant_plan": _plan.tenant_plan,
             "tenant_queries": _plan.tenant_queries,
             "tenant_removal": _removal.tenant_removal,

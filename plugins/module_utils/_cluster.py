@@ -52,6 +52,7 @@ class Kind:
 
 
 KINDS = {
+    "Cluster": Kind("postgresql.cnpg.io/v1", "clusters"),
     "ConfigMap": Kind("v1", "configmaps"),
     "CronJob": Kind("batch/v1", "cronjobs"),
     "DaemonSet": Kind("apps/v1", "daemonsets"),

@@ -25,7 +25,7 @@ _COMMAND = ("sortie", "database", "check")
 
 @dataclass(frozen=True)
 class Wanted:
-    """The database of a tenant. Without `dsn` the tenant's own Secret says where it is."""
+    """The database of a tenant. Without `dsn` a Secret says where it is, by default the tenant's own."""
 
     namespace: Manifest
     image: str
@@ -33,6 +33,7 @@ class Wanted:
     pull_secrets: list[str] = field(default_factory=list)
     unsettled: bool = False
     timeout: float = 120
+    secret: tuple[str, str] = (SECRET, KEY)
 
     @property
     def name(self) -> str:
@@ -48,7 +49,8 @@ def check(api: TaskApi, wanted: Wanted) -> dict[str, Any]:
     if not wanted.unsettled and (not wanted.dsn or wanted.dsn == stored):
         return {}
     if not wanted.dsn and not stored:
-        return {"problem": f"Secret {SECRET} in namespace {wanted.name} has no key {KEY}"}
+        name, key = wanted.secret
+        return {"problem": f"Secret {name} in namespace {wanted.name} has no key {key}"}
     made = api.get(KINDS["Namespace"].path(None, wanted.name)) is None
     if made:
         apply(api, wanted.namespace)
@@ -64,12 +66,12 @@ def check(api: TaskApi, wanted: Wanted) -> dict[str, Any]:
 
 
 def _stored(api: TaskApi, wanted: Wanted) -> str:
-    secret = api.get(KINDS["Secret"].path(wanted.name, SECRET)) or {}
-    return base64.b64decode((secret.get("data") or {}).get(KEY, "")).decode()
+    name, key = wanted.secret
+    secret = api.get(KINDS["Secret"].path(wanted.name, name)) or {}
+    return base64.b64decode((secret.get("data") or {}).get(key, "")).decode()
 
 
 def _try(api: TaskApi, wanted: Wanted) -> dict[str, Any]:
-    secret = CHECK if wanted.dsn else SECRET
     if wanted.dsn:
         _put(api, wanted)
     try:
@@ -78,7 +80,7 @@ def _try(api: TaskApi, wanted: Wanted) -> dict[str, Any]:
             name=CHECK,
             image=wanted.image,
             command=_COMMAND,
-            secrets={"SORTIE_DB_DSN": (secret, KEY)},
+            secrets={"SORTIE_DB_DSN": (CHECK, KEY) if wanted.dsn else wanted.secret},
             pull_secrets=wanted.pull_secrets,
             seconds=wanted.timeout,
         )

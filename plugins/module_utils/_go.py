@@ -30,7 +30,8 @@ LAST_LINES = 15
 class Program:
     """What to build: a directory with go.mod and go.sum of ours, or a published module with upstream's own.
 
-    `checksum` is the module's `h1:` hash as in a go.sum; `package` the package of the program in it.
+    `checksum` is the module's `h1:` hash as in a go.sum; `package` the package of the program in it; `keep` are files
+    of the sources that are wanted beside the program.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Program:
     package: str = "."
     flags: Sequence[str] = ()
     ldflags: str = ""
+    keep: Sequence[str] = ()
 
     def key(self, go: str, arch: str) -> str:
         return key_of(
@@ -52,6 +54,7 @@ class Program:
                 "go": go,
                 "arch": arch,
             }
+            | ({"keep": sorted(self.keep)} if self.keep else {})
         )
 
 
@@ -90,7 +93,7 @@ def find_toolchain(least: str, command: str = "go") -> Toolchain:
 def build(
     store: Store, program: Program, go: Toolchain, arch: str, *, least_free: int = 8 * GIBIBYTE
 ) -> Entry:
-    """The entry with the program under its name. `arch` is Go's word (amd64, arm64)."""
+    """The entry with the program under its name, and what is kept of its sources. `arch` is Go's word (amd64, arm64)."""
 
     def make(place: Path) -> None:
         _check_space(go, least_free)
@@ -117,6 +120,8 @@ def build(
                 sources,
                 environment,
             )
+            for name in program.keep:
+                shutil.copy(sources / name, place / Path(name).name)
 
     return store.get("go", program.name, program.key(go.version, arch), make)
 

@@ -30,8 +30,11 @@ from ansible_collections.sortie.platform.plugins.module_utils._state import (
     APPLICATION,
     CLAIM,
     MIGRATION,
+    POSTGRESQL_SECRET,
     SECRET,
+    address_of,
     database_of,
+    provider_of,
 )
 from ansible_collections.sortie.platform.plugins.module_utils._task_pod import Task, TaskApi, TaskError, run
 
@@ -46,13 +49,18 @@ class MigrateError(Exception):
 
 @dataclass(frozen=True)
 class Move:
-    """A tenant that moves to database `to`. `claim` is the manifest of its volume, for a move to SQLite."""
+    """A tenant that moves to database `to`.
+
+    `claim` is the manifest of its volume, for a move to SQLite. For one to PostgreSQL without `dsn`, `managed` says that an
+    operator runs it, whose Secret has the address; else the tenant's own has it.
+    """
 
     tenant: str
     namespace: Manifest
     to: str
     image: str
     dsn: str = ""
+    managed: bool = False
     claim: Manifest | None = None
     pull_secrets: Sequence[str] = field(default_factory=list)
     timeout: float = 180
@@ -78,6 +86,15 @@ def begin(api: TaskApi, move: Move, *, dry_run: bool = False) -> dict[str, Any]:
     if deployment is None:
         raise MigrateError(f"{move.tenant} is not deployed, so it has no data to move. Nothing was changed")
     now = database_of(deployment)
+    if (
+        now == move.to
+        and move.to == "postgresql"
+        and move.managed != (provider_of(deployment) == "cloudnativepg")
+    ):
+        raise MigrateError(
+            f"{move.tenant} is on a PostgreSQL of sortie_postgresql_provider: {provider_of(deployment)}. Nothing was changed. "
+            "Move it by way of SQLite: this command with -e sortie_database=sqlite, then without"
+        )
     if now == move.to and there.get("to") != move.to:
         # The other way was interrupted before the tenant was deployed there, and is not wanted any more.
         if not dry_run:
@@ -88,7 +105,9 @@ def begin(api: TaskApi, move: Move, *, dry_run: bool = False) -> dict[str, Any]:
     if there and there["to"] != move.to:
         # The move here has come to its end, only without a word about it; going back to before it would lose what was written since.
         there = {}
-    _preflight(api, move, there)
+    # In a dry run there is no database yet that an operator would make.
+    if not (dry_run and move.managed):
+        _preflight(api, move, there)
     if dry_run:
         return {"from": now, "to": move.to}
     if not there:
@@ -97,7 +116,7 @@ def begin(api: TaskApi, move: Move, *, dry_run: bool = False) -> dict[str, Any]:
         _stop(api, move)
         _note(api, move, phase="copying")
         # What an interrupted run copied there is copied anew: the preflight of the first run has found it empty.
-        report = _copy(api, move, replace=bool(there))
+        report = _copy(api, move, _address(move, deployment), replace=bool(there))
         _note(api, move, phase="copied", report=json.dumps(report))
     except (MigrateError, TaskError, ClusterError) as error:
         undo(api, move)
@@ -137,7 +156,14 @@ def _preflight(api: TaskApi, move: Move, there: Mapping[str, Any]) -> None:
     if move.to == "postgresql":
         found = check(
             api,
-            Wanted(move.namespace, move.image, move.dsn, list(move.pull_secrets), unsettled=True),
+            Wanted(
+                move.namespace,
+                move.image,
+                move.dsn,
+                list(move.pull_secrets),
+                unsettled=True,
+                secret=(POSTGRESQL_SECRET, "uri") if move.managed else (SECRET, KEY),
+            ),
         )
         if problem := found.get("problem"):
             raise MigrateError(
@@ -205,7 +231,16 @@ def _stop(api: TaskApi, move: Move) -> None:
         time.sleep(0.3)
 
 
-def _copy(api: TaskApi, move: Move, *, replace: bool) -> dict[str, Any]:
+def _address(move: Move, deployment: Manifest) -> tuple[str, str]:
+    """Secret and key with the address of the PostgreSQL, which is where data goes or where it comes from."""
+    if move.to == "sqlite":
+        return address_of(deployment)
+    if move.managed:
+        return POSTGRESQL_SECRET, "uri"
+    return (MIGRATION if move.dsn else SECRET), KEY
+
+
+def _copy(api: TaskApi, move: Move, address: tuple[str, str], *, replace: bool) -> dict[str, Any]:
     path = move.path("Secret", MIGRATION)
     if move.dsn:
         body: Manifest = {
@@ -222,7 +257,7 @@ def _copy(api: TaskApi, move: Move, *, replace: bool) -> dict[str, Any]:
         image=move.image,
         command=["sortie", "database", "copy", "--to", _KINDS[move.to], "--db", "/data/sortie.db"]
         + (["--replace"] if replace else []),
-        secrets={"SORTIE_DB_DSN": (MIGRATION if move.dsn else SECRET, KEY)},
+        secrets={"SORTIE_DB_DSN": address},
         pull_secrets=move.pull_secrets,
         claim=CLAIM,
         memory="512Mi",

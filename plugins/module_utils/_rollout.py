@@ -4,9 +4,10 @@
 
 A Deployment is there when its controller has seen the newest generation and every pod is of the newest
 template and available, with no older pod left: with strategy Recreate an old pod may still answer while the
-new one is not even made. A Job is there when it is Complete; a Failed one never will be. What no waiting
-mends (an image that cannot be pulled, a container that keeps crashing) is told as soon as it is certain, with
-the pod's reason and last log lines.
+new one is not even made. A Cluster of PostgreSQL is there when its operator calls it healthy and all of its
+instances are ready. A Job is there when it is Complete; a Failed one never will be. What no waiting mends (an image
+that cannot be pulled, a container that keeps crashing) is told as soon as it is certain, with the pod's reason
+and last log lines.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from ansible_collections.sortie.platform.plugins.module_utils._cluster import (
 CRASHES_THAT_ARE_ENOUGH = 3
 SECONDS_OF_GRACE = 15
 LOG_LINES = 10
+# What CloudNativePG calls a cluster with which nothing is the matter.
+HEALTHY = "Cluster in healthy state"
 # Reasons for which a container waits, of which kubelet does not come back by itself in a reasonable time.
 HOPELESS = {
     "CreateContainerConfigError",
@@ -119,6 +122,15 @@ def judge_daemon_set(manifest: Manifest) -> Verdict:
     )
 
 
+def judge_cluster(manifest: Manifest) -> Verdict:
+    status, wanted = manifest.get("status", {}), manifest["spec"]["instances"]
+    ready, phase = status.get("readyInstances", 0), status.get("phase", "")
+    if phase == HEALTHY and ready == wanted == status.get("instances", 0):
+        return Verdict(ready=True)
+    told = f" ({status.get('phaseReason') or phase})" if phase and phase != HEALTHY else ""
+    return Verdict(message=f"{ready} of {wanted} instances are ready{told}")
+
+
 def judge_job(manifest: Manifest) -> Verdict:
     for kind, verdict in (("Complete", Verdict(ready=True)), ("Failed", None)):
         found = condition(manifest, kind)
@@ -130,6 +142,7 @@ def judge_job(manifest: Manifest) -> Verdict:
 
 
 JUDGES: dict[str, Callable[[Manifest], Verdict]] = {
+    "Cluster": judge_cluster,
     "DaemonSet": judge_daemon_set,
     "Deployment": judge_deployment,
     "Job": judge_job,
@@ -217,7 +230,8 @@ def _warning(api: Api, workload: Workload, pod: Manifest) -> str:
 
 
 def _pods(api: Api, workload: Workload, manifest: Manifest) -> list[Manifest]:
-    labels = manifest["spec"]["selector"]["matchLabels"]
+    own = {"cnpg.io/cluster": workload.name}
+    labels = own if workload.kind == "Cluster" else manifest["spec"]["selector"]["matchLabels"]
     selector = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
     return newest_pods(list(items(api, KINDS["Pod"].path(workload.namespace), {"labelSelector": selector})))
 

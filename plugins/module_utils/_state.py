@@ -21,7 +21,7 @@ from ansible_collections.sortie.platform.plugins.module_utils._cluster import (
     Manifest,
     items,
 )
-from ansible_collections.sortie.platform.plugins.module_utils._rollout import judge_deployment
+from ansible_collections.sortie.platform.plugins.module_utils._rollout import judge_cluster, judge_deployment
 
 # The kinds that are removed when they are no longer rendered. Namespace, PersistentVolumeClaim and Secret are
 # not among them: data goes only when `remove.yml` is told so.
@@ -39,13 +39,16 @@ PRUNED = (
     "ServiceMonitor",
 )
 FORBIDDEN = 403
-DATA = ("PersistentVolumeClaim", "Secret")
+DATA = ("Cluster", "PersistentVolumeClaim", "Secret")
 # Where the playbooks of backups leave what became of their last run.
 RECORDS = "sortie-status"
 METRICS_GROUP = "metrics.k8s.io"
 CLAIM = "sortie-data"
 APPLICATION = "sortie"
 LOAD_BALANCER = "sortie-lb"
+# The PostgreSQL that an operator runs for the tenant, and the Secret in which the operator says where it is.
+POSTGRESQL = "sortie-postgresql"
+POSTGRESQL_SECRET = "sortie-postgresql-app"  # nosec B105 # noqa: S105 (its name)
 # The ConfigMap that is there while a tenant moves from one kind of database to the other.
 MIGRATION = "sortie-migration"
 SECRET = "sortie-secrets"  # nosec B105 # noqa: S105 (its name)
@@ -186,6 +189,34 @@ def database_of(deployment: Manifest) -> str:
     return "sqlite" if CLAIM in claims else "postgresql"
 
 
+def address_of(deployment: Manifest) -> tuple[str, str]:
+    """Secret and key with the address of the PostgreSQL that a Deployment of ours uses; empty if it uses none."""
+    for container in deployment["spec"]["template"]["spec"].get("containers") or []:
+        for variable in container.get("env") or []:
+            if variable["name"] == "SORTIE_DB_DSN":
+                place = variable["valueFrom"]["secretKeyRef"]
+                return place["name"], place["key"]
+    return "", ""
+
+
+def provider_of(deployment: Manifest) -> str:
+    """Who runs the PostgreSQL that a Deployment of ours uses."""
+    return "cloudnativepg" if address_of(deployment)[0] == POSTGRESQL_SECRET else "dsn"
+
+
+def _postgresql(api: Api, tenants: Sequence[Tenant]) -> dict[str, dict[str, Any]]:
+    """How the databases are that the operator runs, by namespace."""
+    found = {}
+    for manifest in _named(api, "Cluster", {(tenant.namespace, POSTGRESQL) for tenant in tenants}):
+        verdict = judge_cluster(manifest)
+        found[manifest["metadata"]["namespace"]] = {
+            "settled": verdict.ready,
+            "message": verdict.message,
+            "primary": manifest.get("status", {}).get("currentPrimary", ""),
+        }
+    return found
+
+
 def _migrations(api: Api, tenants: Sequence[Tenant]) -> dict[str, str]:
     """Where tenants are moving to, by namespace; only copies that are complete count."""
     return {
@@ -227,6 +258,7 @@ def _deployment(owned: Sequence[tuple[str, str, Manifest]], tenant: Tenant) -> d
             if verdict.message
         ),
         "database": database_of(manifest),
+        "provider": provider_of(manifest),
         "image": manifest["spec"]["template"]["spec"]["containers"][0]["image"],
         "replicas": manifest["spec"].get("replicas", 1),
         "available": manifest.get("status", {}).get("availableReplicas", 0),
@@ -244,10 +276,12 @@ def read(
     """What there is of each tenant. Contains the keys that sign service tokens: never to be shown."""
     version = api.get("/version") or {}
     groups = {group["name"] for group in (api.get("/apis") or {}).get("groups", [])}
-    present = [kind for kind in PRUNED if "." not in (group := _group(kind)) or group in groups]
+    present = [kind for kind in (*PRUNED, "Cluster") if "." not in (group := _group(kind)) or group in groups]
     metrics = ["PodMetrics"] if METRICS_GROUP in groups or _serves_metrics(api) else []
-    owned = _owned(api, present, tenants)
-    data = _owned(api, DATA, tenants) if with_data else []
+    owned = _owned(api, [kind for kind in present if kind in PRUNED], tenants)
+    kept = [kind for kind in DATA if kind != "Cluster" or kind in present]
+    data = _owned(api, kept, tenants) if with_data else []
+    postgresql = _postgresql(api, tenants) if "Cluster" in present else {}
     records = _records(api, tenants) if with_records else {}
     namespaces = _namespaces(api, tenants)
     secrets = _secrets(api, tenants)
@@ -271,6 +305,7 @@ def read(
             "objects": _references(owned, tenant),
             "data": _references(data, tenant),
             "deployment": _deployment(owned, tenant),
+            "postgresql": postgresql.get(tenant.namespace),
             "load_balancer": load_balancers.get(tenant.namespace, ""),
             "migrates_to": migrations.get(tenant.namespace, ""),
             "secret_keys": sorted(secret),

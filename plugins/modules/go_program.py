@@ -55,6 +55,11 @@ options:
     description: Flags of the linker.
     type: str
     default: ""
+  keep:
+    description: Files of the sources, by their path, that are wanted beside the program.
+    type: list
+    elements: str
+    default: []
   arch:
     description: Processor architecture, in Go's words.
     type: str
@@ -86,6 +91,11 @@ path:
   returned: success
   type: str
   sample: /root/.cache/sortie-platform/go/metrics-server-0123456789abcdef/metrics-server
+directory:
+  description: Directory of the program and of what is kept beside it.
+  returned: success
+  type: str
+  sample: /root/.cache/sortie-platform/go/metrics-server-0123456789abcdef
 """
 
 from pathlib import Path
@@ -106,6 +116,7 @@ ARGUMENTS: dict[str, Any] = {
     "package": {"type": "str", "default": "."},
     "flags": {"type": "list", "elements": "str", "default": []},
     "ldflags": {"type": "str", "default": ""},
+    "keep": {"type": "list", "elements": "str", "default": []},
     "arch": {"type": "str", "default": "amd64"},
     "go_least": {"type": "str", "default": "1.24"},
     "go_command": {"type": "str", "default": "go"},
@@ -130,6 +141,7 @@ def main() -> None:
         package=given["package"],
         flags=tuple(given["flags"]),
         ldflags=given["ldflags"],
+        keep=tuple(given["keep"]),
     )
     try:
         go = find_toolchain(given["go_least"], given["go_command"])
@@ -142,7 +154,7 @@ def main() -> None:
             made, path = entry.made, entry.path
     except StoreError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=made, path=str(path / program.name))
+    module.exit_json(changed=made, path=str(path / program.name), directory=str(path))
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ module: rollout
 short_description: Waits until workloads have become what was applied
 version_added: 0.1.0
 description:
-  - Waits for all given Deployments, DaemonSets and Jobs at once.
+  - Waits for all given Deployments, DaemonSets, Jobs and Clusters of CloudNativePG at once.
   - A Deployment is there when its controller has seen the newest generation, every pod is of the newest
     template and available, and no older pod is left, which holds for the strategy C(Recreate) as well. A Job
-    is there when it is complete.
+    is there when it is complete, a Cluster when its operator calls it healthy and all instances are ready.
   - What no waiting mends is told as soon as it is certain - a failed Job, an image that cannot be pulled, a
     container that keeps crashing - with the pod's reason and its last log lines.
   - One workload's failure ends the wait for no other. The task does not fail; the result tells each one's
@@ -54,7 +54,7 @@ options:
       kind:
         description: Its kind.
         type: str
-        choices: [DaemonSet, Deployment, Job]
+        choices: [Cluster, DaemonSet, Deployment, Job]
         default: Deployment
       timeout:
         description: Seconds to wait for it.

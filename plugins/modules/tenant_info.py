@@ -119,7 +119,8 @@ tenants:
       other_namespaces: []
       objects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: sortie-config, namespace: sortie-acme}}]
       deployment: {settled: true, message: "", image: "localhost:5000/sortie@sha256:...", replicas: 1,
-        available: 1}
+        available: 1, database: postgresql, provider: cloudnativepg}
+      postgresql: {settled: true, message: "", primary: sortie-postgresql-1}
       load_balancer: pending
       migrates_to: ""
       secret_keys: [admin-password, jwt-secret]

@@ -54,6 +54,10 @@ options:
     description: Address of the PostgreSQL, also where data comes from it.
     type: str
     default: ""
+  managed:
+    description: Whether an operator runs that PostgreSQL, and its Secret C(sortie-postgresql-app) has the address.
+    type: bool
+    default: false
   claim:
     description: Manifest of the volume, which is made if it is not there and data goes to SQLite.
     type: dict
@@ -145,6 +149,7 @@ ARGUMENTS: dict[str, Any] = {
     "namespace": {"type": "dict", "required": True},
     "to": {"type": "str", "choices": ["postgresql", "sqlite"], "required": True},
     "dsn": {"type": "str", "default": "", "no_log": True},
+    "managed": {"type": "bool", "default": False},
     "claim": {"type": "dict"},
     "image": {"type": "str", "required": True},
     "pull_secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},

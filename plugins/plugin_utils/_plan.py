@@ -11,6 +11,8 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.sortie.platform.plugins.module_utils._postgresql import NO_OPERATOR
+
 # What a tenant is to be: its public variables without prefix, and `tenant`, `mistakes`, `branding`,
 # `manifests`.
 Tenant = Mapping[str, Any]
@@ -33,6 +35,16 @@ def plain(value: Any) -> Any:
     if isinstance(value, Sequence):
         return [plain(entry) for entry in value]
     return value
+
+
+def manages_postgresql(tenant: Tenant) -> bool:
+    """Whether the tenant's database is one that an operator runs in its cluster."""
+    return (tenant["database"], tenant["postgresql_provider"]) == ("postgresql", "cloudnativepg")
+
+
+def keeps_dsn(tenant: Tenant) -> bool:
+    """Whether the tenant's own Secret says where its database is."""
+    return tenant["database"] == "postgresql" and not manages_postgresql(tenant)
 
 
 def kubectl(tenant: Tenant) -> str:
@@ -86,7 +98,21 @@ def refuse(tenant: Tenant, found: Mapping[str, Any], kinds: Sequence[str]) -> st
             f"its data is in {running}, and sortie_database is {tenant['database']}, where it has none. "
             f"Move it: ansible-playbook playbooks/migrate.yml --limit {tenant['tenant']}"
         )
-    return _lacking(tenant, kinds) or _missing_secrets(tenant, found)
+    return _other_server(tenant, found) or _lacking(tenant, kinds) or _missing_secrets(tenant, found)
+
+
+def _other_server(tenant: Tenant, found: Mapping[str, Any]) -> str:
+    """Why the tenant would begin empty on a PostgreSQL of another provider; nothing if it would not."""
+    deployment = found["deployment"] or {}
+    if tenant["database"] != "postgresql" or deployment.get("database") != "postgresql":
+        return ""
+    if deployment.get("provider", tenant["postgresql_provider"]) == tenant["postgresql_provider"]:
+        return ""
+    migrate = f"ansible-playbook playbooks/migrate.yml --limit {tenant['tenant']}"
+    return (
+        f"its data is in the PostgreSQL of sortie_postgresql_provider: {deployment['provider']}, and that of "
+        f"{tenant['postgresql_provider']} has none. Move it by way of SQLite: {migrate} -e sortie_database=sqlite, then {migrate}"
+    )
 
 
 def _lacking(tenant: Tenant, kinds: Sequence[str]) -> str:
@@ -107,6 +133,8 @@ def _lacking(tenant: Tenant, kinds: Sequence[str]) -> str:
             "the cluster has no metrics, by which an autoscaler decides. Install metrics-server, "
             "or set sortie_autoscaling: false"
         )
+    if manages_postgresql(tenant) and "Cluster" not in kinds:
+        return NO_OPERATOR
     return ""
 
 
@@ -114,7 +142,7 @@ def secret_keys(tenant: Tenant) -> list[str]:
     """The keys of the tenant's own Secret that its pods read."""
     return [
         *SECRET_KEYS,
-        *(["database-dsn"] if tenant["database"] == "postgresql" else []),
+        *(["database-dsn"] if keeps_dsn(tenant) else []),
         *(LITESTREAM_KEYS if boolean(tenant["litestream"]) and tenant["litestream_bucket"] else []),
     ]
 
@@ -162,7 +190,7 @@ def needs_secrets(tenant: Tenant, found: Mapping[str, Any]) -> bool:
     awaited = any(key not in found["secret_keys"] for key in secret_keys(tenant))
     given = (
         tenant["secrets"] == "vault"
-        or (tenant["database"] == "postgresql" and tenant["secrets"] != "external")
+        or (keeps_dsn(tenant) and tenant["secrets"] != "external")
         or keeps_litestream_keys(tenant)
     )
     certificate = found["certificate"]
@@ -236,6 +264,7 @@ def tenant_plan(
     - `tenants`: the given ones, without their manifests
     - `refused`: why a tenant must not be touched, by tenant
     - `expected`: what check mode cannot try, in words, by tenant
+    - `postgresql`: tenants whose PostgreSQL, run in the cluster, is not there yet
     - `databases`: tenants whose PostgreSQL may have to be tried
     - `secrets`: tenants whose Secrets may have to be written
     - `objects`: names of what is applied, by tenant
@@ -248,6 +277,7 @@ def tenant_plan(
         ],
         "refused": {},
         "expected": {},
+        "postgresql": [],
         "databases": [],
         "secrets": [],
         "objects": {},
@@ -269,8 +299,10 @@ def tenant_plan(
             continue
         if needs_secrets(tenant, found):
             plan["secrets"].append(name)
-        if tenant["database"] == "postgresql":
+        if keeps_dsn(tenant):
             plan["databases"].append(name)
+        if manages_postgresql(tenant) and not check_mode and not (found["postgresql"] or {}).get("settled"):
+            plan["postgresql"].append(name)
         if check_mode and not found["namespace_exists"]:
             # The API cannot try objects of a namespace that is not there, so only the namespace is tried.
             plan["expected"][name] = f"{len(manifests)} objects would be made"

@@ -58,7 +58,9 @@ def _problem(tenant: Tenant, info: Mapping[str, Any], answers: Mapping[str, Any]
         for kind, record in found["records"].items()
         if kind in RECORDED and not record.get("ok", True)
     ]
-    return "; ".join(part for part in (running, str(answer["message"]), *failed) if part)
+    database = found["postgresql"] or {"settled": True}
+    unwell = "" if database["settled"] else f"its PostgreSQL: {database['message']}"
+    return "; ".join(part for part in (running, unwell, str(answer["message"]), *failed) if part)
 
 
 def _seconds_since_good(record: Mapping[str, Any]) -> int | None:

@@ -2,7 +2,7 @@
 # Apache-2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
 """Says what each step of a plan is given, and what came of it for each tenant.
 
-`steps` are the results of the steps so far, by name, as Ansible registers them: `info`, `database`, `secrets`,
+`steps` are the results of the steps so far, by name, as Ansible registers them: `info`, `postgresql`, `database`, `secrets`,
 `apply`, `prune`, `rollout`, `catalog`. A step that was not needed is missing or says `skipped`. A tenant that a step
 failed for is left out of those that follow; the others go on.
 """
@@ -20,7 +20,9 @@ from ansible_collections.sortie.platform.plugins.plugin_utils._plan import (
     Plan,
     Tenant,
     identity,
+    keeps_dsn,
     keeps_litestream_keys,
+    manages_postgresql,
     secret_keys,
 )
 
@@ -98,7 +100,7 @@ def _rollout_problems(steps: Steps) -> dict[str, str]:
     }
 
 
-STEPS = ("database", "secrets", "apply", "prune", "rollout", "catalog")
+STEPS = ("postgresql", "database", "secrets", "apply", "prune", "rollout", "catalog")
 
 
 def problems(plan: Plan, steps: Steps, before: str | None = None) -> dict[str, str]:
@@ -146,6 +148,21 @@ def tenant_endpoint(tenant: Tenant) -> dict[str, Any]:
     }
 
 
+def tenant_postgresql(plan: Plan, tenants: Sequence[Tenant]) -> list[dict[str, Any]]:
+    """What module `tenant_postgresql` is given; `tenants` are those of the plan, with their manifests."""
+    return [database(tenant) for tenant in tenants if tenant["tenant"] in plan["postgresql"]]
+
+
+def database(tenant: Tenant) -> dict[str, Any]:
+    """The PostgreSQL that an operator runs for a tenant, and who may reach it."""
+    return {
+        "tenant": tenant["tenant"],
+        "namespace": _namespace(tenant),
+        "objects": [entry for entry in tenant["manifests"] if entry["kind"] in ("NetworkPolicy", "Cluster")],
+        "timeout": tenant["rollout_timeout"],
+    }
+
+
 def tenant_databases(plan: Plan, variables: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """What module `tenant_database` is given; as below, secret variables (`hostvars`) are read here alone."""
     return [
@@ -180,7 +197,7 @@ def _wanted_secrets(tenant: Tenant, variables: Mapping[str, Any]) -> dict[str, A
     values = {}
     if tenant["secrets"] == "vault":
         values = {key: variables["sortie_" + key.replace("-", "_")] for key in SECRET_KEYS}
-    if tenant["database"] == "postgresql" and tenant["secrets"] != "external":
+    if keeps_dsn(tenant) and tenant["secrets"] != "external":
         values["database-dsn"] = variables["sortie_database_dsn"]
     if keeps_litestream_keys(tenant):
         given = {key: variables.get("sortie_" + key.replace("-", "_")) for key in LITESTREAM_KEYS}
@@ -227,31 +244,39 @@ def tenant_orphans(plan: Plan, steps: Steps) -> list[Manifest]:
 
 
 def tenant_workloads(plan: Plan, steps: Steps) -> list[dict[str, Any]]:
-    """What is waited for: Deployments that changed now or whose Secret did, or that an earlier run left unsettled."""
+    """What is waited for: Deployments and databases that changed now, Deployments whose Secret did, or that an earlier run left unsettled."""
     secrets = step(steps, "secrets").get("tenants") or {}
     changed = {
-        (tenant, manifest["metadata"]["name"])
+        (tenant, manifest["kind"], manifest["metadata"]["name"])
         for tenant, results in object_results(plan, steps, "apply").items()
         for manifest, result in results
-        if manifest["kind"] == "Deployment" and result.get("changed")
+        if result.get("changed")
     }
     return [
         {
             "tenant": tenant["tenant"],
             "namespace": tenant["namespace"],
+            "kind": kind,
             "name": name,
             "timeout": tenant["rollout_timeout"],
         }
         for tenant in _standing(plan, steps, "rollout")
-        for name in _deployments(tenant)
-        if (tenant["tenant"], name) in changed
-        or tenant["tenant"] in plan["unsettled"]
-        or secrets.get(tenant["tenant"], {}).get("changed")
+        for kind, name in _workloads(tenant)
+        if (tenant["tenant"], kind, name) in changed
+        or (
+            kind == "Deployment"
+            and (tenant["tenant"] in plan["unsettled"] or secrets.get(tenant["tenant"], {}).get("changed"))
+        )
     ]
 
 
-def _deployments(tenant: Tenant) -> list[str]:
-    return ["sortie", *(["sortie-read"] if int(tenant["read_replicas"]) else [])]
+def _workloads(tenant: Tenant) -> list[tuple[str, str]]:
+    """Kind and name of what a tenant runs."""
+    return [
+        *([("Cluster", "sortie-postgresql")] if manages_postgresql(tenant) else []),
+        ("Deployment", "sortie"),
+        *([("Deployment", "sortie-read")] if int(tenant["read_replicas"]) else []),
+    ]
 
 
 def tenant_catalogs(plan: Plan, steps: Steps, check_mode: bool = False) -> list[dict[str, Any]]:
@@ -274,11 +299,13 @@ def changes(plan: Plan, steps: Steps) -> dict[str, list[str]]:
     """What changed, in words, by tenant."""
     secrets = step(steps, "secrets").get("tenants") or {}
     applied, pruned = object_results(plan, steps, "apply"), object_results(plan, steps, "prune")
+    databases = step(steps, "postgresql").get("changes") or {}
     catalogues = step(steps, "catalog").get("changes") or {}
     found = {}
     for tenant in plan["tenants"]:
         name = tenant["tenant"]
         found[name] = [
+            *databases.get(name, []),
             *secrets.get(name, {}).get("changed", []),
             *(describe(manifest) for manifest, result in applied.get(name, []) if result.get("changed")),
             *(

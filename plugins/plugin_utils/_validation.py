@@ -209,6 +209,9 @@ CHECKS: dict[str, tuple[Check, str]] = {
     "sortie_rollout_timeout": (lambda value: 1 <= int(str(value)) <= 3600, "1 to 3600 seconds"),
     "sortie_storage_size": (lambda value: bool(quantity(value, BYTES)), SIZE_EXPECTED),
     "sortie_storage_class": (is_host_name, OBJECT_NAME),
+    "sortie_postgresql_instances": (at_least(1), "1 or more"),
+    "sortie_postgresql_image": (empty_or(matches(IMAGE)), "an image, [registry/]name:tag, or nothing"),
+    "sortie_postgresql_operator_namespace": (matches(DNS_LABEL), "a namespace"),
     "sortie_backup_schedule": (lambda value: value == "" or _cron.is_cron(value), _cron.EXPECTED),
     "sortie_litestream_image": (matches(IMAGE), "an image, [registry/]name[:tag][@sha256:digest]"),
     "sortie_litestream_bucket": (
@@ -338,7 +341,7 @@ def check_cluster(variables: Variables) -> Iterator[tuple[str, str]]:
 
 
 def check_resources(variables: Variables) -> Iterator[tuple[str, str]]:
-    for variable in ("sortie_resources", "sortie_litestream_resources"):
+    for variable in ("sortie_resources", "sortie_postgresql_resources", "sortie_litestream_resources"):
         yield from _check_amounts(variable, variables[variable])
 
 
@@ -387,10 +390,63 @@ def check_database(variables: Variables) -> Iterator[tuple[str, str]]:
                 f"no network file system ({network[0]}) under SQLite, it corrupts the database; "
                 "sortie_storage_allow_network: true if the name misleads",
             )
+    elif variables["sortie_postgresql_provider"] == "cloudnativepg":
+        if variables["sortie_database_dsn"]:
+            yield (
+                "sortie_database_dsn",
+                "nothing with sortie_postgresql_provider: cloudnativepg, which makes the database",
+            )
     elif variables["sortie_secrets"] != "external" and not str(variables["sortie_database_dsn"]).startswith(
         ("postgresql://", "postgres://")
     ):
         yield "sortie_database_dsn", "postgresql://USER:PASSWORD@HOST/NAME, with sortie_database: postgresql"
+
+
+# What the operator or the Cluster's other fields set; the operator refuses such a Cluster with less plain words.
+OPERATORS_PARAMETERS = re.compile(
+    r"archive_mode|archive_command|config_file|data_directory|hba_file|hot_standby|listen_addresses|log_destination|"
+    r"log_directory|log_filename|logging_collector|port|primary_conninfo|restore_command|ssl\w*|synchronous_standby_names|"
+    r"unix_socket_\w+"
+)
+# Each pod opens up to this many connections.
+CONNECTIONS = 20
+MOST_CONNECTIONS = 240
+
+
+def check_postgresql(variables: Variables) -> Iterator[tuple[str, str]]:
+    if (
+        variables["sortie_database"] != "postgresql"
+        or variables["sortie_postgresql_provider"] != "cloudnativepg"
+    ):
+        return
+    if (
+        variables["sortie_postgresql_durability"] == "required"
+        and int(variables["sortie_postgresql_instances"]) < 3
+    ):
+        yield (
+            "sortie_postgresql_instances",
+            "3 or more with sortie_postgresql_durability: required; with fewer, the loss of one stops all writes",
+        )
+    parameters = variables["sortie_postgresql_parameters"]
+    for name, value in parameters.items():
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
+            yield "sortie_postgresql_parameters", f"{name} as a string or a number, as in postgresql.conf"
+        elif OPERATORS_PARAMETERS.fullmatch(str(name)):
+            yield "sortie_postgresql_parameters", f"other settings than {name}, which the operator sets"
+    pods = int(
+        variables["sortie_autoscaling_max" if boolean(variables["sortie_autoscaling"]) else "sortie_replicas"]
+    )
+    connections = str(parameters.get("max_connections", MOST_CONNECTIONS))
+    # While an update runs, there is one pod more.
+    needed = CONNECTIONS * (pods + 1)
+    if connections.isdigit() and int(connections) < needed:
+        yield (
+            "sortie_postgresql_parameters",
+            f"max_connections of {needed} or more: up to {pods + 1} pods open {CONNECTIONS} each",
+        )
+    for name in ("PGSSLMODE", "PGSSLROOTCERT"):
+        if name in variables["sortie_env"]:
+            yield "sortie_env", f"other names than {name}, which the manifests set"
 
 
 def check_litestream(variables: Variables) -> Iterator[tuple[str, str]]:
@@ -413,11 +469,15 @@ def check_litestream(variables: Variables) -> Iterator[tuple[str, str]]:
         )
 
 
-def check_litestream_size(variables: Variables) -> Iterator[tuple[str, str]]:
-    # By default it is sortie_storage_size, whose mistake is told once.
-    size = variables["sortie_litestream_storage_size"]
-    if size != variables["sortie_storage_size"] and not quantity(size, BYTES):
-        yield "sortie_litestream_storage_size", SIZE_EXPECTED
+def check_other_volumes(variables: Variables) -> Iterator[tuple[str, str]]:
+    # By default they are as sortie_storage_size and sortie_storage_class, whose mistakes are told once.
+    for name in ("sortie_litestream_storage_size", "sortie_postgresql_storage_size"):
+        size = variables[name]
+        if size != variables["sortie_storage_size"] and not quantity(size, BYTES):
+            yield name, SIZE_EXPECTED
+    name = "sortie_postgresql_storage_class"
+    if variables[name] != variables["sortie_storage_class"] and not is_host_name(variables[name]):
+        yield name, OBJECT_NAME
 
 
 def check_read_replicas(variables: Variables) -> Iterator[tuple[str, str]]:
@@ -527,7 +587,19 @@ def check_catalogue(variables: Variables) -> Iterator[tuple[str, str]]:
 JOINT_CHECKS: tuple[tuple[Callable[[Variables], Iterator[tuple[str, str]]], tuple[str, ...]], ...] = (
     (check_cluster, ("sortie_kubeconfig",)),
     (check_image_keys, ("sortie_image", "sortie_litestream_image")),
-    (check_resources, ("sortie_resources", "sortie_litestream_resources")),
+    (check_resources, ("sortie_resources", "sortie_postgresql_resources", "sortie_litestream_resources")),
+    (
+        check_postgresql,
+        (
+            "sortie_postgresql_provider",
+            "sortie_postgresql_instances",
+            "sortie_postgresql_parameters",
+            "sortie_autoscaling",
+            "sortie_autoscaling_max",
+            "sortie_replicas",
+            "sortie_env",
+        ),
+    ),
     (
         check_litestream,
         (
@@ -542,7 +614,10 @@ JOINT_CHECKS: tuple[tuple[Callable[[Variables], Iterator[tuple[str, str]]], tupl
         check_database,
         ("sortie_database", "sortie_replicas", "sortie_autoscaling", "sortie_storage_allow_network"),
     ),
-    (check_litestream_size, ("sortie_litestream_storage_size", "sortie_storage_size")),
+    (
+        check_other_volumes,
+        ("sortie_litestream_storage_size", "sortie_postgresql_storage_size", "sortie_storage_size"),
+    ),
     (check_read_replicas, ("sortie_read_replicas", "sortie_litestream")),
     (
         check_autoscaling,

@@ -28,6 +28,7 @@ POSTGRESQL = {"sortie_database": "postgresql", "sortie_database_dsn": "postgresq
 MODES: dict[str, dict[str, Any]] = {
     "SQLite": {},
     "PostgreSQL at 6432": POSTGRESQL,
+    "CloudNativePG": {"sortie_database": "postgresql", "sortie_postgresql_provider": "cloudnativepg"},
     "OpenID Connect": {"sortie_env": {"SORTIE_OIDC_ISSUER": "https://id.example.com/realms/acme"}},
     "open Service": {"sortie_load_balancer": True},
     "cert-manager": {"sortie_tls": "cert_manager"},
@@ -59,11 +60,16 @@ class Peer:
 
 APPLICATION = (("app", "sortie"), ("app.kubernetes.io/instance", "acme"))
 RUNNER = (("app.kubernetes.io/name", "sortie-backup"), ("sortie.platform/backup-of", "acme"))
+INSTANCE = (("cnpg.io/cluster", "sortie-postgresql"), ("cnpg.io/podRole", "instance"))
 PEERS = {
     "application": Peer("10.244.0.10", "sortie-acme", APPLICATION),
     "another pod of the namespace": Peer("10.244.0.11", "sortie-acme", (("run", "shell"),)),
     "backup runner": Peer("10.244.0.12", "sortie-acme", RUNNER),
     "ACME solver": Peer("10.244.0.13", "sortie-acme", (("acme.cert-manager.io/http01-solver", "true"),)),
+    "database instance": Peer("10.244.0.14", "sortie-acme", INSTANCE),
+    "PostgreSQL's operator": Peer(
+        "10.244.0.15", "cnpg-system", (("app.kubernetes.io/name", "cloudnative-pg"),)
+    ),
     "ingress controller": Peer("10.244.0.20", "ingress-nginx", (("app", "ingress-nginx"),)),
     "Prometheus": Peer("10.244.0.21", "monitoring", (("app", "prometheus"),)),
     "another tenant's application": Peer("10.244.0.22", "sortie-globex", APPLICATION),

@@ -27,6 +27,8 @@ COMPUTED = {
     "sortie_litestream_path": "acme",
     "sortie_external_secret_key": "acme",
     "sortie_litestream_storage_size": "1Gi",
+    "sortie_postgresql_storage_size": "1Gi",
+    "sortie_postgresql_storage_class": "standard",
 }
 
 
@@ -79,6 +81,7 @@ def found(**values: Any) -> dict[str, Any]:
         "objects": [],
         "data": [],
         "deployment": {"settled": True, "message": "", "image": "sortie:1", "replicas": 1, "available": 1},
+        "postgresql": None,
         "load_balancer": "",
         "migrates_to": "",
         "secret_keys": ["admin-password", "jwt-secret"],

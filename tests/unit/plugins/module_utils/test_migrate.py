@@ -28,8 +28,13 @@ RECORD = KINDS["ConfigMap"].path(SPACE, "sortie-migration")
 CLAIM = {"name": "data", "persistentVolumeClaim": {"claimName": "sortie-data"}}
 
 
-def move(to: str = "postgresql") -> Move:
-    return Move("acme", NAMESPACE, to, "sortie:1", dsn=DSN if to == "postgresql" else "", timeout=1)
+OWN = ("sortie-secrets", "database-dsn")
+OPERATORS = ("sortie-postgresql-app", "uri")
+
+
+def move(to: str = "postgresql", *, managed: bool = False) -> Move:
+    dsn = DSN if to == "postgresql" and not managed else ""
+    return Move("acme", NAMESPACE, to, "sortie:1", dsn=dsn, managed=managed, timeout=1)
 
 
 class Tenant(FakeApi):
@@ -39,6 +44,7 @@ class Tenant(FakeApi):
         super().__init__()
         self.said = {"sortie-database-check": GOOD, "sortie-migration": REPORT, **said}
         self.commands: list[list[str]] = []
+        self.addresses: list[tuple[str, str]] = []
         self.put(KINDS["Namespace"].path(None, SPACE), NAMESPACE)
         secret = {
             "kind": "Secret",
@@ -48,14 +54,21 @@ class Tenant(FakeApi):
         self.put(KINDS["Secret"].path(SPACE, "sortie-secrets"), secret)
         self.deploy(database)
 
-    def deploy(self, database: str) -> None:
+    def deploy(self, database: str, address: tuple[str, str] = OWN) -> None:
         volumes = [CLAIM] if database == "sqlite" else []
+        place = dict(zip(("name", "key"), address, strict=True))
+        env = [] if volumes else [{"name": "SORTIE_DB_DSN", "valueFrom": {"secretKeyRef": place}}]
         self.put(
             DEPLOYMENT,
             {
                 "kind": "Deployment",
                 "metadata": {"name": "sortie", "namespace": SPACE, "generation": 1},
-                "spec": {"replicas": 1, "template": {"spec": {"volumes": volumes}}},
+                "spec": {
+                    "replicas": 1,
+                    "template": {
+                        "spec": {"volumes": volumes, "containers": [{"name": "sortie", "env": env}]}
+                    },
+                },
                 "status": {
                     "observedGeneration": 1,
                     "replicas": 1,
@@ -89,6 +102,8 @@ class Tenant(FakeApi):
         if body.get("kind") == "Pod":
             name = body["metadata"]["name"]
             self.commands.append(body["spec"]["containers"][0]["command"])
+            place = body["spec"]["containers"][0]["env"][0]["valueFrom"]["secretKeyRef"]
+            self.addresses.append((place["name"], place["key"]))
             said = self.said[name]
             body = {**body, "status": {"phase": "Failed" if isinstance(said, str) else "Succeeded"}}
             self.logs[f"{path}/{name}/log"] = said if isinstance(said, str) else json.dumps(said)
@@ -193,3 +208,39 @@ def test_the_end_forgets_the_move() -> None:
     begin(api, move())
     finish(api, move())
     assert api.record() == {}
+
+
+def operators_secret(api: Tenant) -> None:
+    data = encoded({"uri": DSN})
+    api.put(KINDS["Secret"].path(SPACE, OPERATORS[0]), {"metadata": {"name": OPERATORS[0]}, "data": data})
+
+
+def test_where_an_operator_runs_the_database_its_secret_says_where_it_is() -> None:
+    api = Tenant("sqlite")
+    operators_secret(api)
+    assert begin(api, move(managed=True)) == REPORT
+    assert api.addresses == [OPERATORS, OPERATORS]
+
+
+def test_the_way_back_reads_the_database_that_was_in_use() -> None:
+    api = Tenant("postgresql")
+    api.deploy("postgresql", OPERATORS)
+    assert begin(api, move("sqlite")) == REPORT
+    assert api.addresses == [OPERATORS]
+
+
+def test_a_dry_run_asks_for_no_database_that_an_operator_would_make() -> None:
+    api = Tenant("sqlite")
+    assert begin(api, move(managed=True), dry_run=True) == {"from": "sqlite", "to": "postgresql"}
+    assert (api.commands, api.replicas) == ([], 1)
+
+
+@pytest.mark.parametrize(("there", "managed"), [(OWN, True), (OPERATORS, False)])
+def test_from_one_postgresql_to_another_the_way_leads_over_sqlite(
+    there: tuple[str, str], managed: bool
+) -> None:
+    api = Tenant("postgresql")
+    api.deploy("postgresql", there)
+    with pytest.raises(MigrateError, match=r"Nothing was changed\. Move it by way of SQLite"):
+        begin(api, move(managed=managed))
+    assert api.replicas == 1

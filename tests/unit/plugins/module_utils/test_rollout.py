@@ -8,6 +8,7 @@ import pytest
 
 from ansible_collections.sortie.platform.plugins.module_utils._rollout import (
     Workload,
+    judge_cluster,
     judge_deployment,
     judge_job,
     wait,
@@ -223,3 +224,51 @@ def test_one_that_fails_does_not_end_the_wait_for_another() -> None:
     gone, there = acme(tenant="globex", name="gone"), acme()
     wait(api, [gone, there], clock=time.clock, sleep=sleep)
     assert (gone.failed, there.ready) == (True, True)
+
+
+def database(phase: str = "Cluster in healthy state", **status: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "sortie-postgresql", "namespace": "sortie-acme"},
+        "spec": {"instances": 2},
+        "status": {"phase": phase, "instances": 2, "readyInstances": 2, **status},
+    }
+
+
+def test_a_database_is_there_when_its_operator_says_so_and_all_instances_are_ready() -> None:
+    assert judge_cluster(database()).ready
+
+
+@pytest.mark.parametrize(
+    ("manifest", "told"),
+    [
+        (database(readyInstances=1), "1 of 2 instances are ready"),
+        # The operator has not seen yet that there are to be more.
+        (database(instances=1, readyInstances=1), "1 of 2 instances are ready"),
+        (
+            database("Failing over", readyInstances=1, phaseReason="the primary is away"),
+            "1 of 2 instances are ready (the primary is away)",
+        ),
+        (
+            database("Setting up primary", instances=0, readyInstances=0),
+            "0 of 2 instances are ready (Setting up primary)",
+        ),
+    ],
+)
+def test_a_database_that_is_not_there_says_how_far_it_is(manifest: dict[str, Any], told: str) -> None:
+    verdict = judge_cluster(manifest)
+    assert (verdict.ready, verdict.failed, verdict.message) == (False, False, told)
+
+
+def test_the_pods_of_a_database_tell_why_it_does_not_come() -> None:
+    api = FakeApi()
+    api.put(
+        "/apis/postgresql.cnpg.io/v1/namespaces/sortie-acme/clusters/sortie-postgresql",
+        database("Setting up primary", readyInstances=0),
+    )
+    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}
+    instance = pod("sortie-postgresql-1", containerStatuses=[container(state=waiting)])
+    instance["metadata"]["labels"] = {"cnpg.io/cluster": "sortie-postgresql"}
+    api.put(f"{PODS}/sortie-postgresql-1", instance)
+    workload = waited(api, Workload("acme", "sortie-acme", "sortie-postgresql", "Cluster", 120))
+    assert workload.failed
+    assert "pod sortie-postgresql-1 cannot have its image sortie:1: ImagePullBackOff" in workload.message

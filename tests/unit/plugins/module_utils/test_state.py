@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.sortie.platform.plugins.module_utils._cluster import KINDS, ClusterError
-from ansible_collections.sortie.platform.plugins.module_utils._state import DATA, PRUNED, Tenant, read
+from ansible_collections.sortie.platform.plugins.module_utils._state import (
+    DATA,
+    PRUNED,
+    Tenant,
+    provider_of,
+    read,
+)
 from ansible_collections.sortie.platform.tests.unit.plugins.fakes import GROUPS, FakeApi, encoded
 
 OWNED = {"app.kubernetes.io/managed-by": "sortie.platform", "sortie.platform/tenant": "acme"}
@@ -99,6 +105,7 @@ def test_a_deployment_tells_its_image_and_whether_it_is_settled() -> None:
         "settled": True,
         "message": "",
         "database": "postgresql",
+        "provider": "dsn",
         "image": "sortie:1",
         "replicas": 1,
         "available": 1,
@@ -125,6 +132,7 @@ def test_a_tenant_is_settled_when_its_read_replicas_are_too() -> None:
         "settled": False,
         "message": "sortie-read: 0 of 1 pods are available",
         "database": "postgresql",
+        "provider": "dsn",
         "image": "sortie:1",
         "replicas": 1,
         "available": 1,
@@ -211,3 +219,45 @@ def test_who_may_not_see_daemons_does_not_know_what_enforces_policies() -> None:
     api = FakeApi()
     api.refusals["/apis/apps/v1/daemonsets"] = ClusterError("forbidden", 403)
     assert read(api, [ACME], with_records=True)["policy_plugin"] is None
+
+
+WITH_OPERATOR = (*GROUPS, "postgresql.cnpg.io")
+DATABASE = "/apis/postgresql.cnpg.io/v1/namespaces/sortie-acme/clusters/sortie-postgresql"
+
+
+def test_a_database_of_the_tenants_own_is_told_and_is_data() -> None:
+    api = FakeApi(WITH_OPERATOR)
+    status = {
+        "phase": "Failing over",
+        "readyInstances": 1,
+        "instances": 2,
+        "currentPrimary": "sortie-postgresql-1",
+    }
+    api.put(DATABASE, {**manifest("sortie-postgresql", **OWNED), "spec": {"instances": 2}, "status": status})
+    found = acme(api, with_data=True)
+    assert found["postgresql"] == {
+        "settled": False,
+        "message": "1 of 2 instances are ready (Failing over)",
+        "primary": "sortie-postgresql-1",
+    }
+    # Never pruned: it goes with the tenant's data alone.
+    assert found["objects"] == []
+    assert [entry["kind"] for entry in found["data"]] == ["Cluster"]
+
+
+def test_a_cluster_without_the_operator_is_not_asked_for_databases() -> None:
+    api = FakeApi()
+    found = read(api, [ACME], with_data=True)
+    assert "Cluster" not in found["kinds"]
+    assert found["tenants"]["acme"]["postgresql"] is None
+    assert not [path for _method, path in api.requests if "cnpg" in path]
+    assert "Cluster" in read(FakeApi(WITH_OPERATOR), [ACME])["kinds"]
+
+
+@pytest.mark.parametrize(
+    ("secret", "provider"), [("sortie-secrets", "dsn"), ("sortie-postgresql-app", "cloudnativepg")]
+)
+def test_whose_server_a_tenant_uses_is_read_from_its_deployment(secret: str, provider: str) -> None:
+    place = {"secretKeyRef": {"name": secret, "key": "uri"}}
+    spec = {"containers": [{"env": [{"name": "SORTIE_DB_DSN", "valueFrom": place}]}]}
+    assert provider_of({"spec": {"template": {"spec": spec}}}) == provider

@@ -256,3 +256,42 @@ def test_a_cluster_without_sidecars_is_told_before_litestream_is_brought() -> No
     )
     assert tenant_plan([streamed], {**old, "version": "v1.29.0"})["refused"] == {}
     assert tenant_plan([tenant("acme")], old)["refused"] == {}
+
+
+MANAGED = {"database": "postgresql", "postgresql_provider": "cloudnativepg"}
+WITH_OPERATOR = {"kinds": ["Cluster", "ConfigMap", "Deployment"]}
+
+
+def running(provider: str) -> dict[str, Any]:
+    return {"settled": True, "message": "", "database": "postgresql", "provider": provider}
+
+
+def test_a_database_of_the_tenants_own_is_brought_first_and_not_tried() -> None:
+    plan = tenant_plan([tenant(**MANAGED)], info(acme=absent()) | WITH_OPERATOR)
+    assert (plan["postgresql"], plan["databases"], plan["refused"]) == (["acme"], [], {})
+
+
+def test_a_database_that_is_there_is_not_waited_for() -> None:
+    there = found(postgresql={"settled": True, "message": ""}, deployment=running("cloudnativepg"))
+    assert tenant_plan([tenant(**MANAGED)], info(acme=there) | WITH_OPERATOR)["postgresql"] == []
+
+
+def test_without_the_operator_the_tenant_is_told_what_brings_it() -> None:
+    assert "playbooks/cloudnativepg.yml brings it" in refusal(absent(), **MANAGED)
+
+
+def test_no_secret_has_to_say_where_a_database_of_the_tenants_own_is() -> None:
+    there = found(deployment=running("cloudnativepg"))
+    plan = tenant_plan([tenant(**MANAGED, secrets="external")], info(acme=there) | WITH_OPERATOR)
+    assert plan["refused"] == {}
+    assert not needs_secrets(tenant(**MANAGED, secrets="external", tls="none"), there)
+
+
+@pytest.mark.parametrize(("there", "wanted"), [("dsn", "cloudnativepg"), ("cloudnativepg", "dsn")])
+def test_another_postgresql_is_never_begun_empty(there: str, wanted: str) -> None:
+    given = MANAGED | {"postgresql_provider": wanted, "database_dsn": DSN}
+    plan = tenant_plan([tenant(**given)], info(acme=found(deployment=running(there))) | WITH_OPERATOR)
+    assert (
+        "by way of SQLite: ansible-playbook playbooks/migrate.yml --limit acme -e sortie_database=sqlite"
+        in plan["refused"]["acme"]
+    )

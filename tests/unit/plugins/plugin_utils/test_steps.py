@@ -14,6 +14,7 @@ from ansible_collections.sortie.platform.plugins.plugin_utils._steps import (
     tenant_databases,
     tenant_manifests,
     tenant_orphans,
+    tenant_postgresql,
     tenant_secrets,
     tenant_workloads,
 )
@@ -97,7 +98,13 @@ def test_a_single_object_is_answered_without_a_list() -> None:
 def test_only_deployments_that_changed_are_waited_for() -> None:
     steps = {"apply": applied(entry(), entry(changed=True), entry(), entry(), entry(), entry(changed=True))}
     assert tenant_workloads(plan(), steps) == [
-        {"tenant": "globex", "namespace": "sortie-globex", "name": "sortie", "timeout": 180}
+        {
+            "tenant": "globex",
+            "namespace": "sortie-globex",
+            "kind": "Deployment",
+            "name": "sortie",
+            "timeout": 180,
+        }
     ]
 
 
@@ -270,3 +277,41 @@ def test_read_replicas_are_waited_for_as_well() -> None:
     assert [workload["name"] for workload in tenant_workloads(unsettled, {})] == ["sortie", "sortie-read"]
     settled = tenant_plan([streamed], info(acme=found()))
     assert tenant_workloads(settled, {}) == []
+
+
+CLUSTER = {
+    "apiVersion": "postgresql.cnpg.io/v1",
+    "kind": "Cluster",
+    "metadata": {"name": "sortie-postgresql", "namespace": "sortie-acme"},
+}
+
+
+def managed() -> tuple[list[dict[str, Any]], Plan]:
+    """A tenant whose database an operator is to run, and the plan for it."""
+    one = tenant("acme", database="postgresql", postgresql_provider="cloudnativepg")
+    one["manifests"] = [*one["manifests"], CLUSTER]
+    return [one], tenant_plan([one], info(acme=absent()) | {"kinds": ["Cluster"]})
+
+
+def test_a_database_is_brought_with_its_namespace() -> None:
+    tenants, made = managed()
+    (given,) = tenant_postgresql(made, tenants)
+    assert given["namespace"]["metadata"]["name"] == "sortie-acme"
+    assert given["objects"] == [CLUSTER]
+
+
+def test_a_tenant_whose_database_does_not_come_gets_nothing_else() -> None:
+    tenants, made = managed()
+    steps = {
+        "postgresql": {"failures": {"acme": "not ready"}, "changes": {"acme": ["Cluster sortie-postgresql"]}}
+    }
+    assert tenant_manifests(made, steps, tenants) == []
+    assert problems(made, steps) == {"acme": "not ready"}
+    assert changes(made, steps)["acme"] == ["Cluster sortie-postgresql"]
+
+
+def test_a_database_that_changed_is_waited_for() -> None:
+    _tenants, made = managed()
+    results = {"results": [entry(), entry(), entry(), entry(changed=True)]}
+    waited = [(one["kind"], one["name"]) for one in tenant_workloads(made, {"apply": results})]
+    assert waited == [("Cluster", "sortie-postgresql"), ("Deployment", "sortie")]

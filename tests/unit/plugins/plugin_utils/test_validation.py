@@ -161,6 +161,7 @@ def test_a_value_that_can_be_used_is_accepted(variable: str, value: Any) -> None
     assert mistakes(**{variable: value}) == []
 
 
+MANAGED = {"database": "postgresql", "postgresql_provider": "cloudnativepg", "replicas": 2}
 JOINT: list[tuple[dict[str, Any], str, str]] = [
     (
         {"image": "localhost:5000/sortie:1", "image_public_key": "sortie.pub"},
@@ -189,6 +190,41 @@ JOINT: list[tuple[dict[str, Any], str, str]] = [
         {"database": "postgresql"},
         "database_dsn",
         "postgresql://USER:PASSWORD@HOST/NAME, with sortie_database: postgresql",
+    ),
+    (
+        {**MANAGED, "database_dsn": "postgresql://sortie:word@db/sortie"},
+        "database_dsn",
+        "nothing with sortie_postgresql_provider: cloudnativepg, which makes the database",
+    ),
+    (
+        {**MANAGED, "postgresql_durability": "required"},
+        "postgresql_instances",
+        "3 or more with sortie_postgresql_durability: required; with fewer, the loss of one stops all writes",
+    ),
+    (
+        {**MANAGED, "postgresql_parameters": {"ssl_ca_file": "x"}},
+        "postgresql_parameters",
+        "other settings than ssl_ca_file, which the operator sets",
+    ),
+    (
+        {**MANAGED, "postgresql_parameters": {"shared_buffers": {}}},
+        "postgresql_parameters",
+        "shared_buffers as a string or a number, as in postgresql.conf",
+    ),
+    (
+        {**MANAGED, "autoscaling": True, "autoscaling_max": 20},
+        "postgresql_parameters",
+        "max_connections of 420 or more: up to 21 pods open 20 each",
+    ),
+    (
+        {**MANAGED, "postgresql_storage_size": "0"},
+        "postgresql_storage_size",
+        QUANTITY,
+    ),
+    (
+        {**MANAGED, "env": {"PGSSLMODE": "disable"}},
+        "env",
+        "other names than PGSSLMODE, which the manifests set",
     ),
     (
         {"autoscaling_min": 11},
@@ -303,6 +339,12 @@ def test_an_external_secret_store_is_for_external_secrets() -> None:
 
 def test_with_external_secrets_no_dsn_is_needed() -> None:
     assert mistakes(database="postgresql", secrets="external") == []
+
+
+def test_a_database_that_the_operator_runs_needs_no_dsn() -> None:
+    assert mistakes(**MANAGED) == []
+    assert mistakes(**MANAGED, postgresql_durability="required", postgresql_instances=3) == []
+    assert mistakes(**MANAGED, postgresql_parameters={"max_connections": 60, "work_mem": "8MB"}) == []
 
 
 def test_all_mistakes_are_told_at_once_even_beside_a_wrong_type() -> None:
