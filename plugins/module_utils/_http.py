@@ -17,7 +17,8 @@ import secrets
 import socket
 import ssl
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 TOKEN_SECONDS = 120
@@ -73,6 +74,8 @@ class _Connection(http.client.HTTPConnection):
 class Answer:
     status: int
     body: bytes
+    # By their names in lower case.
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> Any:
         try:
@@ -102,7 +105,8 @@ class Client:
         try:
             self._connection.request(method, path, content, headers)
             response = self._connection.getresponse()
-            return Answer(response.status, response.read())
+            told = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, response.read(), told)
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             raise HttpError(f"{self.endpoint.url} does not answer: {_words(error)}") from error

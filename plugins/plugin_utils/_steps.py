@@ -159,7 +159,8 @@ def database(tenant: Tenant) -> dict[str, Any]:
         "tenant": tenant["tenant"],
         "namespace": _namespace(tenant),
         "objects": [entry for entry in tenant["manifests"] if entry["kind"] in ("NetworkPolicy", "Cluster")],
-        "timeout": tenant["rollout_timeout"],
+        # It is made first, and then copied to a standby.
+        "timeout": 2 * int(tenant["rollout_timeout"]),
     }
 
 

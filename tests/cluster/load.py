@@ -16,12 +16,13 @@ MOST_SECONDS = 240.0
 
 @dataclass
 class Seen:
-    """An answer: when it came (monotonic), to what, and its status; 0 is none at all, with the reason."""
+    """An answer: when it came (monotonic), to what, its status, and when to come back; 0 is none at all, with the reason."""
 
     at: float
     method: str
     status: int
     words: str = ""
+    retry_after: str = ""
 
 
 class Load:
@@ -63,7 +64,8 @@ class Load:
                 try:
                     answer = client.request(method, path, body)
                     words = "" if answer.status < 400 else answer.body[:120].decode(errors="replace")
-                    self.seen.append(Seen(time.monotonic(), method, answer.status, words))
+                    retry_after = answer.headers.get("retry-after", "")
+                    self.seen.append(Seen(time.monotonic(), method, answer.status, words, retry_after))
                 except HttpError as error:
                     self.seen.append(Seen(time.monotonic(), method, 0, str(error)))
             self._end.wait(self._pause)

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.sortie.platform.tests.cluster.live import Live, eventually
+from ansible_collections.sortie.platform.tests.cluster.live import ROOT, Live, eventually
 from ansible_collections.sortie.platform.tests.cluster.load import Load
 from ansible_collections.sortie.platform.tests.cluster.tenant import Tenant
 
 NAMESPACE = "sortie-demo"
 FEWEST_PODS = 2
+INVENTORY = ("--inventory", str(ROOT / "molecule" / "failover" / "inventory.yml"))
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +127,28 @@ def test_pods_follow_the_load_and_no_request_fails(live: Live, app: str) -> None
     assert crowd.failures() == []
     assert visitor.failures() == []
     print(f"\n{len(crowd.seen)} requests made a third pod, and {len(visitor.seen)} saw no pod go")
+
+
+def test_a_tenant_moves_to_it_and_back(live: Live) -> None:
+    def move(database: str) -> Any:
+        return live.playbook(
+            "migrate", *INVENTORY, "--limit", "small", "--extra-vars", f"sortie_database={database}"
+        )
+
+    small = Tenant(live, "small")
+    for number in range(3):
+        small.add(f"made-by-hand-{number}")
+    held = small.applications()
+    moved = move("postgresql")
+    assert moved.returncode == 0, moved.stdout
+    assert "small is on postgresql" in moved.stdout
+    # Nobody has written its address anywhere.
+    assert "database-dsn" not in small.secret()
+    small.add("made-there")
+    # What is served now is that, and no deployment begins another one empty.
+    refused = live.playbook("tenants", *INVENTORY, "--limit", "small")
+    assert refused.returncode != 0
+    assert "its data is in postgresql, and sortie_database is sqlite" in refused.stdout
+    back = move("sqlite")
+    assert back.returncode == 0, back.stdout
+    assert small.applications() == held | {"made-there"}

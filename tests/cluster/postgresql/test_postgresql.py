@@ -92,14 +92,17 @@ def test_a_pod_that_dies_under_load_loses_nothing_that_was_acknowledged(live: Li
     print(f"\na pod killed: {len(load.failures())} of {len(load.seen)} requests failed")
 
 
-def test_on_sqlite_the_gap_of_an_update_loses_nothing_that_was_acknowledged(live: Live) -> None:
-    """One writer at a time: there is a gap, which is measured."""
+def test_on_sqlite_the_gap_of_an_update_is_a_503_with_words_and_loses_nothing(live: Live) -> None:
+    """One writer at a time: there is a gap, which is measured; whoever asks in it is told to come back."""
     app = str(live.get("small", "/api/apps").json()[0]["id"])
     before = launches(live, "small")
     with Load(live, "small", app) as load:
         answer = deploy(live, "--limit", "small", "--extra-vars", "sortie_branding_tenant_name=Updated")
     assert answer.returncode == 0, answer.stdout
     assert launches(live, "small") >= before + load.acknowledged
+    assert load.failures()
+    assert {seen.status for seen in load.failures()} == {503}
+    assert {seen.retry_after for seen in load.failures()} == {"2"}
     print(f"\nSQLite, Recreate: no write for {load.longest_gap('POST'):.1f} s")
 
 

@@ -298,6 +298,7 @@ def test_a_database_is_brought_with_its_namespace() -> None:
     (given,) = tenant_postgresql(made, tenants)
     assert given["namespace"]["metadata"]["name"] == "sortie-acme"
     assert given["objects"] == [CLUSTER]
+    assert given["timeout"] == 2 * 180
 
 
 def test_a_tenant_whose_database_does_not_come_gets_nothing_else() -> None:
