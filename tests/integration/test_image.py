@@ -17,15 +17,20 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from ansible_collections.sortie.platform.plugins.module_utils._go import Program, build, find_toolchain
 from ansible_collections.sortie.platform.plugins.module_utils._image_base import NAME as BASE_NAME
 from ansible_collections.sortie.platform.plugins.module_utils._image_signature import make_key
+from ansible_collections.sortie.platform.plugins.module_utils._store import Store
+from ansible_collections.sortie.platform.tests.playbook import cache_dir
 
 ROOT = Path(__file__).resolve().parents[2]
 USER, PASSWORD = "deploy", "not-a-real-one"
@@ -476,3 +481,126 @@ def test_a_tenant_whose_image_a_stranger_signed_is_refused(
     said = told(bring_tenant(first, registry, sortie_image=image, sortie_image_public_key=str(public)))
     assert f"{REFUSED} {image}: it is signed, but not by this key (1 other)" in said
     assert "/no/such/kubeconfig" not in said
+
+
+@pytest.fixture(scope="module")
+def scanner() -> Path:
+    """The scanner that the role builds."""
+    described = yaml.safe_load((ROOT / "roles" / "image" / "vars" / "main.yml").read_text())["_image_scanner"]
+    facts = {name: described[name] for name in ("module", "version", "checksum", "package")}
+    return build(Store(cache_dir()), Program("osv-scanner", **facts), find_toolchain("1.24"), "amd64").path
+
+
+def advisory(name: str, ecosystem: str, package: str, mended: str, vector: str) -> dict[str, Any]:
+    """An advisory as osv.dev has it: all versions before `mended` are affected."""
+    events = [{"introduced": "0"}, {"fixed": mended}]
+    affected = {
+        "package": {"ecosystem": ecosystem, "name": package},
+        "ranges": [{"type": "ECOSYSTEM", "events": events}],
+    }
+    return {
+        "schema_version": "1.6.0",
+        "id": name,
+        "modified": "2025-01-01T00:00:00Z",
+        "severity": [{"type": "CVSS_V3", "score": f"CVSS:3.1/{vector}"}],
+        "affected": [affected],
+    }
+
+
+CRITICAL = "AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+LOW = "AV:L/AC:H/PR:H/UI:R/S:U/C:L/I:N/A:N"
+# One in what the image has of Debian and of Python each, one that is mended in it, and one that is slight.
+ADVISORIES = {
+    "Debian": [
+        advisory("DEBIAN-CVE-2030-1", "Debian:12", "openssl", "99", CRITICAL),
+        advisory("DEBIAN-CVE-2030-2", "Debian:12", "openssl", "1.0", CRITICAL),
+        advisory("DEBIAN-CVE-2030-3", "Debian:13", "zlib", "99", CRITICAL),
+    ],
+    "PyPI": [
+        advisory("PYSEC-2030-4", "PyPI", "waitress", "99", CRITICAL),
+        advisory("PYSEC-2030-5", "PyPI", "bottle", "99", LOW),
+    ],
+}
+
+
+def fill(directory: Path, *ecosystems: str) -> str:
+    """A directory with databases."""
+    for ecosystem in ecosystems:
+        file = directory / "osv-scanner" / ecosystem / "all.zip"
+        file.parent.mkdir(parents=True)
+        with zipfile.ZipFile(file, "w") as archive:
+            for known in ADVISORIES[ecosystem]:
+                archive.writestr(f"{known['id']}.json", json.dumps(known))
+    return str(directory)
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A run with an image that is built already, into a part of the registry that has none yet."""
+
+    place: Place
+    registry: RunningRegistry
+    repository: str
+    scanner: Path
+
+    def play(self, **variables: Any) -> subprocess.CompletedProcess[str]:
+        target = {"image_registry": f"{self.registry.address}/{self.repository}"}
+        return self.place.play(
+            **self.registry.variables(image_scan_program=str(self.scanner), **{**target, **variables})
+        )
+
+    def is_pushed(self) -> bool:
+        options = ["--tls-verify=false", f"--authfile={self.registry.auth_file}"]
+        name = f"docker://{self.registry.address}/{self.repository}/sortie"
+        done = subprocess.run(["skopeo", "list-tags", *options, name], capture_output=True, check=False)
+        return done.returncode == 0
+
+    @property
+    def result(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.place.directory / "local" / "image.scan.json").read_text())
+        return found
+
+
+@pytest.fixture
+def scanned(first: Place, registry: RunningRegistry, scanner: Path, tmp_path: Path) -> Scanned:
+    place = Place(tmp_path).share_inputs(first, "image", "image-base", "image-wheels")
+    return Scanned(place, registry, f"scan-{tmp_path.name.replace('_', '-')}", scanner / "osv-scanner")
+
+
+def test_without_a_database_a_scan_says_so_and_a_required_one_pushes_nothing(scanned: Scanned) -> None:
+    nowhere = {"image_scan_database": str(scanned.place.directory / "none")}
+    said = told(scanned.play(image_scan="required", **nowhere))
+    assert "The image could not be checked: no database: nothing was checked" in said
+    assert not scanned.is_pushed()
+    done = scanned.play(image_scan="report", **nowhere)
+    assert changed(done) > 0
+    assert "sortie: no database: nothing was checked; missing are Debian" in re.sub(r"\s+", " ", done.stdout)
+    assert scanned.result["state"] == "no database"
+    assert scanned.is_pushed()
+
+
+def test_an_image_with_a_known_vulnerability_is_not_pushed_until_it_is_allowed(scanned: Scanned) -> None:
+    database = fill(scanned.place.directory / "databases", "Debian", "PyPI")
+    required = {"image_scan": "required", "image_scan_database": database}
+    said = told(scanned.play(**required)).partition("result:")[0]
+    assert "known vulnerabilities of severity high or above; it was not pushed" in said
+    assert "DEBIAN-CVE-2030-1 (9.8)" in said
+    assert "PYSEC-2030-4 (9.8)" in said
+    assert not re.search("2030-[235]", said)
+    assert not scanned.is_pushed()
+    allowed = [
+        {"id": name, "reason": "a test", "until": "2999-12-31"}
+        for name in ("DEBIAN-CVE-2030-1", "PYSEC-2030-4")
+    ]
+    assert changed(scanned.play(**required, image_scan_allowed=allowed)) > 0
+    assert scanned.is_pushed()
+    assert [len(scanned.result[name]) for name in ("found", "below", "allowed")] == [0, 1, 2]
+    assert changed(scanned.play(**required, image_scan_allowed=allowed)) == 0
+
+
+def test_what_was_allowed_until_yesterday_is_an_error(scanned: Scanned) -> None:
+    database = fill(scanned.place.directory / "databases", "Debian", "PyPI")
+    entry = {"id": "PYSEC-2030-4", "reason": "a test", "until": "2020-01-01"}
+    said = told(scanned.play(image_scan="report", image_scan_database=database, image_scan_allowed=[entry]))
+    assert "entry 1 (PYSEC-2030-4): it was allowed until 2020-01-01, which is over: look at it again" in said
+    assert not scanned.is_pushed()
