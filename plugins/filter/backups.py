@@ -19,6 +19,7 @@ class FilterModule:
             "backup_summary": _backups.backup_summary,
             "drill_summary": _backups.drill_summary,
             "export_summary": _backups.export_summary,
+            "is_zone_of": _cron.is_zone_of,
             "on_calendar": _cron.on_calendar,
             "restore_refusal": _backups.restore_refusal,
             "restore_summary": _backups.restore_summary,

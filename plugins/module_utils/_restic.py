@@ -325,11 +325,14 @@ class Restic:
 
 
 def _heard(process: subprocess.Popen[str]) -> str:
-    """What restic says until it ends; it is interrupted, and so removes its lock, when it retries what cannot succeed."""
+    """What restic says until it ends; it is interrupted, and so removes its lock, when it retries what cannot succeed.
+
+    Not where it may not remove something: it goes on without that where a repository is append-only.
+    """
     said = []
     for line in process.stderr or ():
         said.append(line)
-        if _RETRIES.search(line) and _HOPELESS.search(line):
+        if _RETRIES.search(line) and _HOPELESS.search(line) and not line.startswith("Remove("):
             process.send_signal(signal.SIGINT)
     return "".join(said)
 

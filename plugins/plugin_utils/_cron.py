@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 EXPECTED = "a cron expression of five fields, for example '15 3 * * *' for each night at 3:15"
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -49,6 +52,23 @@ def on_calendar(expression: str, time_zone: str) -> str:
     days = "" if weekday == "*" else f"{_weekdays(weekday)} "
     date = f"*-{_field(month, 3)}-{_field(day, 2)}"
     return f"{days}{date} {_field(hour, 1)}:{_field(minute, 0)}:00 {time_zone}"
+
+
+def is_zone_of(time_zone: str, localtime: str) -> bool:
+    """Whether a time zone has the times of the host whose /etc/localtime is `localtime`; without one a host is in UTC."""
+    moments = [datetime(2026, month, 1, tzinfo=UTC) for month in range(1, 13)]
+    file = Path(localtime)
+    here: tzinfo = UTC
+    if file.exists():
+        with file.open("rb") as zone:
+            here = ZoneInfo.from_file(zone)
+    try:
+        there = ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        return False
+    return all(
+        moment.astimezone(here).utcoffset() == moment.astimezone(there).utcoffset() for moment in moments
+    )
 
 
 def _field(text: str, place: int) -> str:

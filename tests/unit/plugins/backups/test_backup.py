@@ -173,6 +173,14 @@ def test_what_a_repository_goes_on_refusing_is_not_asked_again_and_again(
         back_up(cluster, PLACE, replace(settings, restic=str(restic)))
 
 
+def test_what_may_not_be_removed_is_left_to_restic(settings: Settings, tmp_path: Path) -> None:
+    said = "Remove(<snapshot/0a1b2c3d4e>) returned error, retrying after 552.3ms: permission denied"
+    restic = tmp_path / "restic"
+    restic.write_text(f"#!/bin/sh\necho '{said}' >&2\nsleep 0.5\necho '{{\"id\": \"it went on\"}}'\n")
+    restic.chmod(0o700)
+    assert replace(settings, restic=str(restic)).open("acme").identity() == "it went on"
+
+
 def test_a_lock_that_a_killed_run_left_is_removed(cluster: TenantCluster, settings: Settings) -> None:
     back_up(cluster, PLACE, settings)
     back_up(cluster, PLACE, settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from ansible_collections.sortie.platform.plugins.plugin_utils._backups import (
     runner_wanted,
     size,
 )
-from ansible_collections.sortie.platform.plugins.plugin_utils._cron import is_cron, on_calendar
+from ansible_collections.sortie.platform.plugins.plugin_utils._cron import is_cron, is_zone_of, on_calendar
 
 TENANTS = ["acme", "globex"]
 
@@ -125,6 +126,17 @@ def test_systemd_gets_the_same_moments(expression: str, calendar: str) -> None:
 def test_systemd_cannot_have_day_of_month_or_day_of_week() -> None:
     with pytest.raises(ValueError, match="use one of them"):
         on_calendar("0 3 1 * 1", "UTC")
+
+
+def test_cron_goes_by_the_zone_of_its_host(tmp_path: Path) -> None:
+    host = tmp_path / "localtime"
+    assert is_zone_of("UTC", str(host))
+    assert not is_zone_of("Europe/Berlin", str(host))
+    assert not is_zone_of("Nowhere/Land", str(host))
+    host.symlink_to("/usr/share/zoneinfo/Europe/Berlin")
+    assert is_zone_of("Europe/Berlin", str(host))
+    # The same in winter only.
+    assert not is_zone_of("Africa/Lagos", str(host))
 
 
 @pytest.mark.parametrize(
