@@ -16,6 +16,9 @@ import urllib.request
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.sortie.platform.plugins.module_utils._image_pack import NAME
 from ansible_collections.sortie.platform.plugins.module_utils._image_run import (
@@ -208,6 +211,18 @@ class Answer:
     status: int
     headers: Message
     body: bytes
+
+
+def registry_of(host: str, path: str, registries: dict[str, Any]) -> Registry:
+    """The registry of an image, up to the image's last part, and how to speak to it."""
+    given = registries.get(host, {})
+    auth_file, tls_verify = given.get("auth_file"), given.get("tls_verify")
+    return Registry(
+        f"{host}/{path}".rstrip("/"),
+        Path(auth_file).expanduser() if auth_file else None,
+        # From the command line (-e) it comes as a string.
+        not is_local(host) if tls_verify is None else boolean(tls_verify),
+    )
 
 
 def is_local(host: str) -> bool:

@@ -72,13 +72,11 @@ verified:
   elements: str
 """
 
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.sortie.platform.plugins.module_utils._image_registry import Registry, is_local
+from ansible_collections.sortie.platform.plugins.module_utils._image_registry import registry_of
 from ansible_collections.sortie.platform.plugins.module_utils._image_signature import (
     PublicKey,
     read_public_key,
@@ -100,18 +98,6 @@ ARGUMENTS: dict[str, Any] = {
     },
     "registries": {"type": "dict", "default": {}},
 }
-
-
-def registry_of(host: str, path: str, registries: dict[str, Any]) -> Registry:
-    """The registry of an image, up to the image's last part, and how to speak to it."""
-    given = registries.get(host, {})
-    auth_file, tls_verify = given.get("auth_file"), given.get("tls_verify")
-    return Registry(
-        f"{host}/{path}".rstrip("/"),
-        Path(auth_file).expanduser() if auth_file else None,
-        # From the command line (-e) it comes as a string.
-        not is_local(host) if tls_verify is None else boolean(tls_verify),
-    )
 
 
 def problem_of(image: str, public_key: str, registries: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -165,7 +166,11 @@ def test_what_a_repository_goes_on_refusing_is_not_asked_again_and_again(
     """Root may write anywhere, so a program in restic's place says what restic says, and would say it for ever."""
     said = "Save(<lock/0a1b2c3d4e>) returned error, retrying after 552.3ms: open /r/locks/0a: read-only file system"
     restic = tmp_path / "restic"
-    restic.write_text(f'#!/bin/sh\necho "{said}" >&2\nexec sleep 600\n')
+    # Like Go's programs it hears the interrupt also where whoever started it ignores that, as in the background of a shell.
+    listens = "import signal, sys, time\nsignal.signal(signal.SIGINT, signal.SIG_DFL)\n"
+    restic.write_text(
+        f"#!{sys.executable}\n{listens}print({said!r}, file=sys.stderr, flush=True)\ntime.sleep(600)\n"
+    )
     restic.chmod(0o700)
     settings.password_file.parent.mkdir(parents=True)
     settings.password_file.write_text("key")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.sortie.platform.plugins.module_utils._image_registry import Registry
-from ansible_collections.sortie.platform.plugins.modules.image_verify import problem_of, registry_of
+from ansible_collections.sortie.platform.plugins.module_utils._image_registry import Registry, registry_of
+from ansible_collections.sortie.platform.plugins.modules.image_verify import problem_of
 
 AUTH = Path("/auth.json")
 
