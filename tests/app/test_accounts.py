@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from .server import PASSWORD, App, Starter, run_command
+from .server import PASSWORD, App, Reply, Starter, run_command
 from .tokens import service_token
 
 CREDENTIALS = {"username": "admin", "password": PASSWORD}
@@ -153,6 +153,48 @@ def test_wrong_passwords_are_limited_and_other_users_are_not_locked_out(start: S
     assert (limited.status, limited.error["code"]) == (429, "too_many_attempts")
     assert int(limited.headers["retry-after"]) > 0
     assert app.call("POST", "/api/auth/login", {"username": "other", "password": "x"}).status == 401
+
+
+def test_passwords_are_limited_for_a_whole_network_of_ipv6_and_whatever_port(start: Starter) -> None:
+    app = start(SORTIE_LOGIN_ATTEMPTS="3", SORTIE_TRUSTED_PROXIES="127.0.0.0/8")
+    wrong = CREDENTIALS | {"password": "wrong"}
+
+    def tried(client: str) -> int:
+        return app.call("POST", "/api/auth/login", wrong, headers={"X-Forwarded-For": client}).status
+
+    for clients in (
+        [f"2001:db8::{number}" for number in range(1, 5)],
+        [f"[2001:db8:0:1::{number}]:443" for number in range(1, 5)],
+        [f"203.0.113.9:{port}" for port in range(4001, 4005)],
+        ["not an address", "nor this", "127.0.0.1", ""],
+    ):
+        assert [tried(client) for client in clients] == [401, 401, 401, 429], clients
+    assert tried("2001:db8:0:2::1") == 401
+
+
+def test_the_current_password_cannot_be_guessed_by_who_found_a_page_open(start: Starter) -> None:
+    app = start(SORTIE_LOGIN_ATTEMPTS="3")
+    found, owner = app.login(), app.login()
+    body = {"current_password": "wrong", "new_password": "another horse battery"}
+    right = body | {"current_password": PASSWORD}
+    tries = [app.call("POST", "/api/auth/password", body, found).status for _ in range(4)]
+    assert tries == [403, 403, 403, 429]
+    assert app.call("POST", "/api/auth/password", right, found).status == 429
+    assert app.call("POST", "/api/auth/password", right, owner).status == 204
+
+
+def test_nobody_registers_a_name_that_a_category_trusts(start: Starter) -> None:
+    app = start(SORTIE_ALLOW_REGISTRATION="true")
+    category = {"name": "Pay", "approved_users": ["carol"]}
+    assert app.call("POST", "/api/categories", category, app.login()).status == 201
+
+    def register(username: str) -> Reply:
+        return app.call("POST", "/api/auth/register", {"username": username, "password": PASSWORD})
+
+    named, taken = register("carol"), register("admin")
+    assert (named.status, taken.status) == (409, 409)
+    assert named.error["message"].replace("'carol'", "") == taken.error["message"].replace("'admin'", "")
+    assert register("dave").status == 200
 
 
 def test_visitors_register_only_where_that_is_allowed(start: Starter) -> None:

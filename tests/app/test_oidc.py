@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from joserfc.jwk import RSAKey
+from pysqlite3 import dbapi2 as sqlite3
 
 from .provider import CLIENT, SECRET, Provider
 from .server import PASSWORD, App, Reply, Starter, eventually, free_port
@@ -158,6 +161,67 @@ def test_a_name_at_the_provider_is_nobodys_account_here(app: App, provider: Prov
     assert me["username"].startswith("admin-")
     assert me["roles"] == ["user"]
     assert app.login("admin", PASSWORD)
+
+
+def test_a_subject_of_another_provider_is_somebody_else(start: Starter, provider: Provider) -> None:
+    database = start.database()
+    first = Browser(start(database, **settings(provider)))
+    first.sign_in()
+    first.app.stop()
+    other = Provider()
+    try:
+        second = Browser(start(database, **settings(other)))
+        second.sign_in()
+        ids = [
+            row["id"]
+            for row in second.app.get("/api/users", second.app.login()).json
+            if row["auth_provider"] == "oidc"
+        ]
+        assert len(ids) == 2
+        again = Browser(second.app)
+        again.sign_in()
+        assert again.get("/api/auth/me").json["id"] == second.get("/api/auth/me").json["id"]
+    finally:
+        other.close()
+
+
+def test_a_user_of_before_belongs_to_the_provider_of_the_next_sign_in(
+    start_sqlite: Starter, provider: Provider
+) -> None:
+    database = start_sqlite.database()
+    app = start_sqlite(database, **settings(provider))
+    browser = Browser(app)
+    browser.sign_in()
+    before = browser.get("/api/auth/me").json["id"]
+    with contextlib.closing(sqlite3.connect(database["SORTIE_DB"])) as connection:
+        connection.execute("UPDATE users SET auth_provider_id = 's-1' WHERE id = ?", [before])
+        connection.commit()
+    for _ in range(2):
+        later = Browser(app)
+        later.sign_in()
+        assert later.get("/api/auth/me").json["id"] == before
+    with contextlib.closing(sqlite3.connect(database["SORTIE_DB"])) as connection:
+        (kept,) = connection.execute("SELECT auth_provider_id FROM users WHERE id = ?", [before]).fetchone()
+    assert kept != "s-1"
+
+
+def test_a_provider_that_does_not_answer_leaves_threads_for_the_rest(
+    start_sqlite: Starter, provider: Provider
+) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=20) as silent:
+        issuer = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        app = start_sqlite(**settings(provider) | {"SORTIE_OIDC_ISSUER": issuer, "SORTIE_THREADS": "4"})
+        with ThreadPoolExecutor(8) as pool:
+            replies = [pool.submit(app.get, "/api/auth/oidc/login") for _ in range(8)]
+            wait(replies, return_when=FIRST_COMPLETED)
+            assert app.get("/api/apps").status == 200
+            statuses = [reply.result().status for reply in replies if reply.done()]
+            assert statuses
+            assert set(statuses) == {503}
+            # The two that wait are told so at once when the provider hangs up.
+            for _ in range(2):
+                silent.accept()[0].close()
+        assert sorted(reply.result().status for reply in replies) == [502] * 2 + [503] * 6
 
 
 def test_another_browsers_attempt_is_refused(app: App) -> None:

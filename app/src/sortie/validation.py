@@ -6,6 +6,7 @@ The same schemas are in the OpenAPI document, so what it says is what is enforce
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -148,6 +149,9 @@ def _free(value: Any, field: str, depth: int = 0) -> None:
         raise invalid(f"{field} is nested too deeply", field)
     if isinstance(value, str):
         _string(value, {}, field)
+    elif isinstance(value, float) and not math.isfinite(value):
+        # 1e999 reads as infinity, which no answer can have: JSON has no word for it.
+        raise invalid(f"{field} has a number that is too large", field)
     elif isinstance(value, dict):
         for name, item in value.items():
             _string(name, {}, field)

@@ -165,6 +165,12 @@ def remove_category(connection: Connection, category_id: str) -> Row:
     return before
 
 
+def is_named(connection: Connection, username: str) -> bool:
+    """Whether a category shows somebody of this name its approved applications."""
+    query = select(category_users.c.username).where(category_users.c.username == username)
+    return connection.execute(query).first() is not None
+
+
 def _require_free_name(connection: Connection, name: str) -> None:
     if connection.execute(select(categories.c.id).where(categories.c.name == name)).first():
         raise conflict(f"there is already a category called {name!r}", "name")

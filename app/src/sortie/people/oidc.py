@@ -6,14 +6,17 @@ replica can finish what another one began. The provider's libraries are loaded w
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import logging
 import re
 import secrets
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from ..problems import Problem
 from ..settings import Settings
@@ -41,6 +44,18 @@ class Provider:
         self._settings = settings
         self._lock = threading.Lock()
         self._known: tuple[float, dict[str, Any], dict[str, Any]] = (0.0, {}, {})
+        self._waiting = threading.BoundedSemaphore(max(1, settings.threads // 2))
+
+    @contextlib.contextmanager
+    def _conversation(self) -> Iterator[None]:
+        """Keeps half of the threads for everything else, however long the provider takes."""
+        if not self._waiting.acquire(blocking=False):
+            message = "too many sign-ins wait for the identity provider at this moment; try again"
+            raise Problem(503, "unavailable", message, headers=(("Retry-After", "2"),))
+        try:
+            yield
+        finally:
+            self._waiting.release()
 
     def begin(self) -> tuple[str, dict[str, str]]:
         """Where to send the browser, and what has to come back with it."""
@@ -49,7 +64,8 @@ class Provider:
             "nonce": secrets.token_urlsafe(24),
             "verifier": secrets.token_urlsafe(48),
         }
-        metadata, _ = self._metadata()
+        with self._conversation():
+            metadata, _ = self._metadata()
         address, _ = self._client().create_authorization_url(
             metadata["authorization_endpoint"],
             state=attempt["state"],
@@ -60,6 +76,10 @@ class Provider:
 
     def finish(self, attempt: dict[str, str], code: str) -> dict[str, Any]:
         """The checked claims of the user that `code` stands for."""
+        with self._conversation():
+            return self._finish(attempt, code)
+
+    def _finish(self, attempt: dict[str, str], code: str) -> dict[str, Any]:
         from authlib.common.errors import AuthlibBaseError  # type: ignore[import-untyped] # noqa: PLC0415 - it ships no types
         from joserfc.errors import JoseError  # noqa: PLC0415
         from requests import RequestException  # noqa: PLC0415
@@ -147,22 +167,37 @@ class Provider:
 def user_of(connection: Connection, claims: dict[str, Any]) -> tuple[users.Row, bool]:
     """The user with the provider's subject, made at the first time; and whether it was made now.
 
-    A user is found by the subject alone: a name or an e-mail address at the provider gives nobody the account
-    of somebody who has them here.
+    A user is found by issuer and subject alone: a name or an e-mail address at the provider gives nobody the
+    account of somebody who has them here, nor does another provider's user with the same subject.
     """
-    subject = str(claims["sub"])
-    query = select(users_table).where(
-        users_table.c.auth_provider == PROVIDER, users_table.c.auth_provider_id == subject
-    )
-    found = connection.execute(query).first()
+    subject = _subject(claims)
+    found = _find(connection, subject)
+    if found is None and (found := _find(connection, str(claims["sub"]))):
+        # Kept by an earlier version or another implementation, which did not note whose subject it is.
+        connection.execute(
+            update(users_table).where(users_table.c.id == found["id"]).values(auth_provider_id=subject)
+        )
     if found is not None:
-        return dict(found._mapping), False
+        return found, False
     given = {
         "username": _free_name(connection, claims),
         "email": str(claims.get("email", ""))[:320],
         "display_name": str(claims.get("name", ""))[:200],
     }
     return users.add(connection, given, "", auth_provider=PROVIDER, auth_provider_id=subject), True
+
+
+def _subject(claims: dict[str, Any]) -> str:
+    """What names a user of any provider; as long as its column allows, however long the parts are."""
+    return "sha256:" + hashlib.sha256(f"{claims['iss']}\n{claims['sub']}".encode()).hexdigest()
+
+
+def _find(connection: Connection, subject: str) -> users.Row | None:
+    query = select(users_table).where(
+        users_table.c.auth_provider == PROVIDER, users_table.c.auth_provider_id == subject
+    )
+    found = connection.execute(query).first()
+    return None if found is None else dict(found._mapping)
 
 
 def _free_name(connection: Connection, claims: dict[str, Any]) -> str:

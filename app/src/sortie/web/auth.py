@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import Connection, update
 
 from .. import quotas
+from ..catalogue import rows
 from ..people import audit, passwords, sessions, users
 from ..people.sessions import Caller
 from ..people.tokens import ACCESS, SESSION
-from ..problems import Problem, invalid, not_found
+from ..problems import Problem, conflict, invalid, not_found
 from ..storage.schema import now
 from ..storage.schema import users as users_table
 from .answers import Answer, json_answer, no_content
@@ -81,7 +82,7 @@ _SCHEME = "Bearer"
 def login(call: Call) -> Answer:
     given = call.body(CREDENTIALS)
     name = given["username"]
-    limits = ((call.site.logins, (call.address, name)), (call.site.addresses, call.address))
+    limits = ((call.site.logins, (call.origin, name)), (call.site.addresses, call.origin))
     for limiter, key in limits:
         limiter.require(key)
     with call.database.read() as connection:
@@ -94,7 +95,7 @@ def login(call: Call) -> Answer:
             lambda connection: audit.record(connection, name, "LOGIN_FAILED", f"From {call.address}")
         )
         raise unauthorized("the user name or the password is wrong")
-    call.site.logins.forgive((call.address, name))
+    call.site.logins.forgive((call.origin, name))
     better = passwords.hashed(given["password"]) if passwords.is_outdated(stored) else ""
     return sign_in(call, user, better)
 
@@ -154,17 +155,27 @@ def register(call: Call) -> Answer:
     if not call.site.settings.allow_registration:
         raise forbidden("visitors cannot register here; ask an administrator for an account")
     given = call.body(REGISTRATION)
-    call.site.addresses.require(call.address)
-    call.site.addresses.use(call.address)
+    call.site.addresses.require(call.origin)
+    call.site.addresses.use(call.origin)
     password_hash = passwords.hashed(given["password"])
 
     def job(connection: Connection) -> users.Row:
+        _require_free(connection, given["username"])
         row = users.add(connection, given, password_hash)
         quotas.require_users(connection, call.site.settings)
         audit.record(connection, row["username"], "REGISTER", f"User registered from {call.address}")
         return row
 
     return sign_in(call, call.database.write(job))
+
+
+def _require_free(connection: Connection, username: str) -> None:
+    """Refuse names that are taken or that a category was told to show more; which of both is nobody's business."""
+    if users.find_by_name(connection, username) or rows.is_named(connection, username):
+        raise conflict(
+            f"the user name {username!r} cannot be had; choose another one or ask an administrator",
+            "username",
+        )
 
 
 def logout(call: Call) -> Answer:
@@ -209,7 +220,11 @@ def change_password(call: Call) -> Answer:
         user = users.find(connection, caller.user_id)
     if user["auth_provider"] != "local":
         raise invalid("the password of this user is kept by the identity provider")
+    # By session, so that who found one open cannot keep its owner from it elsewhere.
+    tries = ("password", caller.session)
+    call.site.logins.require(tries)
     if not passwords.matches(user["password_hash"], given["current_password"]):
+        call.site.logins.use(tries)
         raise Problem(403, "forbidden", "the current password is wrong", "current_password")
     password_hash = passwords.hashed(given["new_password"])
 
@@ -263,6 +278,6 @@ ROUTES = (
         "Change the own password; the user's other sessions end",
         {204: None},
         NEW_PASSWORD,
-        problems=(404,),
+        problems=(404, 429),
     ),
 )

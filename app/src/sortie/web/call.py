@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import re
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -197,12 +198,25 @@ class Call:
         address: str = self.environ.get("REMOTE_ADDR", "")
         if self.proxied:
             for hop in reversed(self.environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
-                if not hop.strip():
-                    continue
-                address = hop.strip()
+                found = _hop(hop.strip())
+                if not found:
+                    # Not what a proxy writes, so neither is anything to its left.
+                    break
+                address = found
                 if not _is_in(address, self.site.settings.trusted_proxies):
                     break
         return address
+
+    @property
+    def origin(self) -> str:
+        """What limits count as one client. Of IPv6 a client has a whole /64, and every address in it."""
+        try:
+            found = ipaddress.ip_address(self.address)
+        except ValueError:
+            return self.address
+        if isinstance(found, ipaddress.IPv6Address) and not found.ipv4_mapped:
+            return str(ipaddress.ip_network((found, 64), strict=False))
+        return self.address
 
 
 def unauthorized(message: str) -> Problem:
@@ -220,6 +234,15 @@ def csrf_token(site: Site, session: str) -> str:
 
 def _csrf_text(session: str) -> str:
     return f"csrf {session}"
+
+
+def _hop(text: str) -> str:
+    """The address of an entry of X-Forwarded-For, which some proxies write with its port; empty if it has none."""
+    bare = re.sub(r"^\[(.*)\](:\d+)?$|^([\d.]+):\d+$", r"\1\3", text)
+    try:
+        return str(ipaddress.ip_address(bare.partition("%")[0]))
+    except ValueError:
+        return ""
 
 
 def _is_in(address: str, networks: tuple[Network, ...]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import UTC, datetime
 
 from .. import launches
@@ -31,6 +32,7 @@ _ENTRY = {
     },
 }
 _MOMENT = {"type": "string", "format": "date-time"}
+_FORMULA = re.compile(r"(^|[;\t\r\n])(\s*[=+@\-\uff1d\uff0b\uff20\uff0d]|[\t\r])")
 _FILTERS = {"user": {"type": "string"}, "action": {"type": "string"}, "from": _MOMENT, "to": _MOMENT}
 
 
@@ -90,8 +92,8 @@ def audit_filters(call: Call) -> Answer:
 
 
 def _plain_cell(text: str) -> str:
-    """A cell that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    """A cell that a spreadsheet does not take for a formula, nor what it makes of the cell where `;` separates cells."""
+    return _FORMULA.sub(r"\1'\2", text)
 
 
 def _filter(call: Call) -> audit.Filter:
