@@ -26,6 +26,7 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
             "all_tenant_mistakes": _description.all_mistakes,
+            "manifest_objects": _render.manifest_objects,
             "migrate_summary": _migration.migrate_summary,
             "removal_summary": _removal.removal_summary,
             "render_summary": _render.render_summary,

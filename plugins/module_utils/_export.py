@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ansible_collections.sortie.platform.plugins.module_utils._backup import (
     DATABASE,
@@ -76,16 +80,10 @@ def _stored(place: Place, settings: Settings, work: Path, snapshot: str) -> dict
 def _carry_out(place: Place, manifest: dict[str, Any], database: Path, directory: Path) -> dict[str, Any]:
     moment = datetime.fromisoformat(manifest["time"]).strftime("%Y%m%dT%H%M%SZ")
     target = directory / f"sortie-{place.tenant}-{moment}.db"
-    partial = target.with_name(f".{target.name}.partial")
-    try:
-        shutil.copyfile(database, partial)
-        partial.chmod(0o600)
-        partial.replace(target)
-        partial.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
-        partial.chmod(0o600)
-        partial.replace(target.with_suffix(".manifest.json"))
-    finally:
-        partial.unlink(missing_ok=True)
+    with _written(target) as file, database.open("rb") as source:
+        shutil.copyfileobj(source, file)
+    with _written(target.with_suffix(".manifest.json")) as file:
+        file.write(json.dumps(manifest, indent=2, sort_keys=True).encode() + b"\n")
     facts = manifest["database"]
     return {
         "file": str(target),
@@ -96,3 +94,15 @@ def _carry_out(place: Place, manifest: dict[str, Any], database: Path, directory
         "rows": sum(facts["tables"].values()),
         "sha256": facts["sha256"],
     }
+
+
+@contextlib.contextmanager
+def _written(target: Path) -> Iterator[BinaryIO]:
+    """A file that is nobody else's from its first byte, under a name that nobody can have laid a link at; then `target`."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+        Path(name).replace(target)
+    finally:
+        Path(name).unlink(missing_ok=True)

@@ -313,7 +313,7 @@ class Restic:
             raise ResticError("missing program", happened, "apt-get install restic") from error
 
     def _error(self, said: str) -> ResticError:
-        happened = f"the repository {_without_password(self.repository)}: {_gist(said)}"
+        happened = f"the repository {_without_password(self.repository)}: {_without_password(_gist(said))}"
         for pattern, kind, help_text in _TROUBLES:
             if re.search(pattern, said, re.IGNORECASE | re.MULTILINE):
                 return ResticError(kind, happened, self._fill(help_text))
@@ -382,4 +382,4 @@ def _gist(said: str) -> str:
 
 
 def _without_password(repository: str) -> str:
-    return re.sub(r"(://[^/:@]+):[^/@]+@", r"\1:***@", repository)
+    return re.sub(r"(://[^/:@]*):[^/@]+@", r"\1:***@", repository)

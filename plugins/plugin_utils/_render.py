@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from ansible_collections.sortie.platform.plugins.plugin_utils._plan import (
 
 # YAML reads these as ends of lines, and as other ones than were written.
 OTHER_LINE_BREAKS = "\r\x85\u2028\u2029"
+# Half of a character above U+FFFF, as JSON escapes it.
+_HALF = re.compile(r"\\ud[89ab][0-9a-f]{2}")
 
 
 class _Dumper(yaml.SafeDumper):
@@ -33,6 +36,23 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _represent_text)
+
+
+class _Joining(yaml.SafeLoader):
+    """Reads two halves of a character as one. YAML knows no halves, and the faster loader refuses them."""
+
+
+def _construct_text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node)).encode("utf-16", "surrogatepass").decode("utf-16")
+
+
+_Joining.add_constructor("tag:yaml.org,2002:str", _construct_text)
+
+
+def manifest_objects(text: str) -> list[Manifest]:
+    """The objects in a rendered template, whose values stand there as JSON."""
+    loader = _Joining if _HALF.search(text) else yaml.CSafeLoader
+    return [entry for entry in yaml.load_all(str(text), Loader=loader) if entry]
 
 
 def to_yaml(value: Any) -> str:

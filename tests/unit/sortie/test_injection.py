@@ -13,7 +13,7 @@ from ansible_collections.sortie.platform.tests.playbook import run
 # Each part would become something else in one of the places where values end up.
 HOSTILE = (
     '"}\n  injected: yes\n---\nkind: Secret\n</script><script>alert(1)</script>\u2028\u0085'
-    "'; DROP TABLE users;-- "
+    "'; DROP TABLE users;-- \U0001f680 \\ud83d\\ude80"
 )
 
 

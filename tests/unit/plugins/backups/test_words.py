@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.sortie.platform.plugins.module_utils._restic import Restic
 from ansible_collections.sortie.platform.plugins.modules.runner_source import locked
 from ansible_collections.sortie.platform.plugins.plugin_utils._backups import (
     age,
@@ -52,6 +53,17 @@ def mistaken(*tenants: dict[str, Any]) -> list[tuple[str, str]]:
 
 def test_good_descriptions_have_no_mistake() -> None:
     assert mistaken(described(), described("globex")) == []
+
+
+@pytest.mark.parametrize("user", ["backup", ""])
+def test_a_repository_is_named_without_its_password(user: str) -> None:
+    address = f"rest:https://{user}:hunter2@backups.example.com/acme"
+    restic = Restic(
+        address, Path("key"), "acme", cache=Path("cache"), binary="/nowhere", environment={"A": "b"}
+    )
+    assert restic.shown == f"rest:https://{user}:***@backups.example.com/acme"
+    told = restic._error(f'Fatal: unable to open repository at {address}: Head "{address}": EOF')
+    assert "hunter2" not in str(told)
 
 
 def test_a_repository_that_two_tenants_share_is_a_mistake_of_both() -> None:
