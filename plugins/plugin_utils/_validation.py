@@ -402,6 +402,8 @@ def check_database(variables: Variables) -> Iterator[tuple[str, str]]:
         yield "sortie_database_dsn", "postgresql://USER:PASSWORD@HOST/NAME, with sortie_database: postgresql"
 
 
+# One of an extension has the extension's name before it.
+PARAMETER_NAME = re.compile(r"[a-z_]\w*(\.[a-z_]\w*)?", re.ASCII | re.IGNORECASE)
 # What the operator or the Cluster's other fields set; the operator refuses such a Cluster with less plain words.
 OPERATORS_PARAMETERS = re.compile(
     r"archive_mode|archive_command|config_file|data_directory|hba_file|hot_standby|listen_addresses|log_destination|"
@@ -429,7 +431,9 @@ def check_postgresql(variables: Variables) -> Iterator[tuple[str, str]]:
         )
     parameters = variables["sortie_postgresql_parameters"]
     for name, value in parameters.items():
-        if not isinstance(value, str | int | float) or isinstance(value, bool):
+        if not PARAMETER_NAME.fullmatch(str(name)):
+            yield "sortie_postgresql_parameters", f"names of settings as in postgresql.conf, not {name}"
+        elif not isinstance(value, str | int | float) or isinstance(value, bool):
             yield "sortie_postgresql_parameters", f"{name} as a string or a number, as in postgresql.conf"
         elif OPERATORS_PARAMETERS.fullmatch(str(name)):
             yield "sortie_postgresql_parameters", f"other settings than {name}, which the operator sets"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 
 from ansible_collections.sortie.platform.tests.playbook import run
 
@@ -62,3 +65,19 @@ def test_the_name_of_a_secret_cannot_add_to_the_pod(tmp_path: Path) -> None:
     assert result.returncode != 0
     assert "SORTIE_TOKEN with names of a Secret and of a key in it" in result.stdout
     assert not (tmp_path / "rendered").exists()
+
+
+def test_a_name_in_the_environment_of_backups_is_no_further_object() -> None:
+    name = "A: eA==\n---\nkind: ClusterRoleBinding\nB"
+    variables = {
+        "inventory_hostname": "acme",
+        "sortie_tenant": {"namespace": "acme"},
+        "backup_environment": {name: "secret"},
+        "backup_ping_url": "",
+        "_backup_key": "key",
+    }
+    template = Path(__file__).parents[3] / "roles/backup/templates/schedule-secrets.yaml.j2"
+    text = Templar(loader=DataLoader(), variables=variables).template(trust_as_template(template.read_text()))
+    _key, environment = [entry for entry in yaml.safe_load_all(text) if entry]
+    # The API server refuses the name.
+    assert environment["data"] == {name: base64.b64encode(b"secret").decode()}

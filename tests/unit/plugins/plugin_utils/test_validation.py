@@ -207,6 +207,11 @@ JOINT: list[tuple[dict[str, Any], str, str]] = [
         "other settings than ssl_ca_file, which the operator sets",
     ),
     (
+        {**MANAGED, "postgresql_parameters": {"a: b\n  enableSuperuserAccess": "true"}},
+        "postgresql_parameters",
+        "names of settings as in postgresql.conf, not a: b\n  enableSuperuserAccess",
+    ),
+    (
         {**MANAGED, "postgresql_parameters": {"shared_buffers": {}}},
         "postgresql_parameters",
         "shared_buffers as a string or a number, as in postgresql.conf",
