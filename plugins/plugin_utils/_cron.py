@@ -14,12 +14,17 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 # Lowest and highest value of minute, hour, day of month, month and day of week.
 _RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+_ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 _PART = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?")
 
 
 def is_cron(value: object) -> bool:
     """Whether it is a cron expression that Kubernetes takes."""
-    fields = str(value).split()
+    text = str(value)
+    # In a line of cron's an end of a line would end the command, and without its command no line of that file counts.
+    if not (text.isascii() and text.isprintable()):
+        return False
+    fields = text.split()
     return len(fields) == len(_RANGES) and all(_is_field(text, place) for place, text in enumerate(fields))
 
 
@@ -49,6 +54,10 @@ def on_calendar(expression: str, time_zone: str) -> str:
     minute, hour, day, month, weekday = expression.split()
     if day != "*" and weekday != "*":
         raise ValueError(f"'{expression}': systemd cannot have day of month or day of week; use one of them")
+    if not _ZONE.fullmatch(time_zone):
+        raise ValueError(
+            f"backup_time_zone is {time_zone!r}, but must be a name such as UTC or Europe/Berlin"
+        )
     days = "" if weekday == "*" else f"{_weekdays(weekday)} "
     date = f"*-{_field(month, 3)}-{_field(day, 2)}"
     return f"{days}{date} {_field(hour, 1)}:{_field(minute, 0)}:00 {time_zone}"

@@ -114,7 +114,10 @@ def test_cron_expressions(expression: str) -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    ["", "* * * *", "60 * * * *", "*/0 * * * *", "5-1 * * * *", "@daily", "* * 0 * *", "a * * * *"],
+    [
+        *("", "* * * *", "60 * * * *", "*/0 * * * *", "5-1 * * * *", "@daily", "* * 0 * *", "a * * * *"),
+        *("0 3 * * *\n", "0\n3 * * *", "0 3 * * *\r", "² * * * *", "٣ * * * *"),
+    ],
 )
 def test_what_is_no_cron_expression(expression: str) -> None:
     assert not is_cron(expression)
@@ -138,6 +141,14 @@ def test_systemd_gets_the_same_moments(expression: str, calendar: str) -> None:
 def test_systemd_cannot_have_day_of_month_or_day_of_week() -> None:
     with pytest.raises(ValueError, match="use one of them"):
         on_calendar("0 3 1 * 1", "UTC")
+
+
+def test_a_time_zone_is_a_name_and_nothing_more() -> None:
+    assert on_calendar("0 3 * * *", "America/Argentina/Buenos_Aires").endswith(
+        " America/Argentina/Buenos_Aires"
+    )
+    with pytest.raises(ValueError, match=r"backup_time_zone is .* but must be a name such as UTC"):
+        on_calendar("0 3 * * *", "UTC\nUnit=other.service")
 
 
 def test_cron_goes_by_the_zone_of_its_host(tmp_path: Path) -> None:
