@@ -193,7 +193,7 @@ class Settings:
         "SORTIE_LOGIN_ATTEMPTS",
         parsers.count,
         10,
-        "Wrong passwords that one address may try for one user in five minutes, five times as many for all users; "
+        "Wrong passwords that one address (of IPv6 one /64) may try for one user in five minutes, five times as many for all users; "
         "0 is no limit",
     )
     max_apps: int = _row("SORTIE_MAX_APPS", parsers.count, 0, "Most applications; 0 is no limit")
