@@ -44,6 +44,10 @@ class Live:
     def container(self) -> str:
         return f"{self.variables['common_cluster_name']}-control-plane-1"
 
+    @property
+    def registry(self) -> str:
+        return f"localhost:{self.variables['common_registry_port']}"
+
     def kubectl(
         self, *arguments: str, check: bool = True, given: str | None = None
     ) -> subprocess.CompletedProcess[str]:

@@ -51,7 +51,7 @@ def test_the_image_is_deployed_by_digest_with_a_readable_tag_beside_it(live: Liv
     deployment = live.objects("deployment", "sortie", "--namespace", "sortie")
     tag, _at, digest = deployment["spec"]["template"]["spec"]["containers"][0]["image"].partition("@")
     assert (tag, digest) == (recorded["tag"], recorded["digest"])
-    assert tag.startswith("localhost:15000/sortie:0.")
+    assert tag.startswith(f"{live.registry}/sortie:0.")
 
 
 def test_the_catalogue_of_the_inventory_is_served(live: Live) -> None:
@@ -106,7 +106,7 @@ def test_the_kubeconfig_and_the_credentials_are_for_their_owner_alone(live: Live
 
 def test_ports_are_published_on_the_loopback_address_alone(live: Live) -> None:
     listening = subprocess.run(["ss", "-Hltn"], capture_output=True, text=True, check=True).stdout
-    for port in ("16443", "18443", "18080", "15000"):
+    for port in (str(live.variables[f"common_{name}_port"]) for name in ("api", "https", "http", "registry")):
         addresses = {
             line.split()[3] for line in listening.splitlines() if line.split()[3].endswith(f":{port}")
         }
@@ -128,9 +128,7 @@ def test_an_unchanged_run_changes_nothing_and_shows_no_secret(live: Live) -> Non
     assert answer.returncode == 0, answer.stdout
     assert "Nothing had to be changed." in answer.stdout
     secret = live.objects("secret", "sortie-secrets", "--namespace", "sortie")["data"]
-    password = json.loads((live.local / "registry" / "auth.json").read_text())["auths"]["localhost:15000"][
-        "auth"
-    ]
+    password = json.loads((live.local / "registry" / "auth.json").read_text())["auths"][live.registry]["auth"]
     for value in [*secret.values(), base64.b64encode(password.encode()).decode()]:
         assert base64.b64decode(value).decode() not in answer.stdout
         assert value not in answer.stdout
@@ -148,7 +146,7 @@ def test_a_load_balancer_that_nothing_serves_is_told_to_be_pending(live: Live) -
 
 def test_an_image_that_cannot_be_pulled_is_told_with_the_pods_reason(live: Live) -> None:
     arguments = ("--inventory", "molecule/default/inventory.yml")
-    wrong = "localhost:15000/sortie:not-there"
+    wrong = f"{live.registry}/sortie:not-there"
     answer = live.playbook("deploy", *arguments, "--extra-vars", f"sortie_image={wrong}")
     assert answer.returncode != 0
     assert f"cannot have its image {wrong}" in answer.stdout
