@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import copy
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -68,6 +69,18 @@ UNHARMED = "the tenant was not touched"
 # What the application itself writes or tidies up when it starts; everything else has to be as it was.
 _OWN_TABLES = {"alembic_version", "analytics", "audit_log", "revisions", "sessions"}
 _PAUSE_SECONDS = 0.5
+
+
+def with_own_secrets(pod: Manifest) -> Manifest:
+    """A pod that starts without the Secrets that other settings name, which are not restored. What was optional stays so."""
+    pod = copy.deepcopy(pod)
+    for container in pod["containers"]:
+        for variable in container.get("env") or []:
+            if (reference := (variable.get("valueFrom") or {}).get("secretKeyRef")) and reference[
+                "name"
+            ] != SECRET:
+                reference["optional"] = True
+    return pod
 
 
 def without_litestream(pod: Manifest) -> Manifest:
@@ -253,12 +266,7 @@ class _Drill:
 
     def _deployment(self) -> Manifest:
         spec = self._template["spec"]
-        pod = without_litestream(spec["template"]["spec"])
-        for container in pod["containers"]:
-            for variable in container.get("env") or []:
-                if reference := (variable.get("valueFrom") or {}).get("secretKeyRef"):
-                    # Secrets that other settings name are not restored, and the application starts without them.
-                    reference["optional"] = reference["name"] != SECRET
+        pod = with_own_secrets(without_litestream(spec["template"]["spec"]))
         return {
             "replicas": 0,
             "strategy": {"type": "Recreate"},

@@ -102,7 +102,7 @@ def restore(
             return {"restored": False, "reason": "", "plan": plan}
         with work_directory(settings, place.tenant) as work:
             result = job.run(repository, found, manifest, work)
-    except ClusterError as error:
+    except (ClusterError, ExecError) as error:
         raise BackupError(
             f"the cluster of {place.tenant}: {error}",
             state="run the restore again, and it goes on where it stopped",

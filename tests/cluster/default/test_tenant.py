@@ -183,6 +183,10 @@ def test_a_namespace_of_somebody_else_is_refused(live: Live, tmp_path: Path) -> 
         labels = live.objects("namespace", "foreign")["metadata"]["labels"]
         assert set(labels) == {"kubernetes.io/metadata.name"}
         assert live.kubectl("get", "all,secrets,ingresses,pvc", "--namespace", "foreign").stdout == ""
+        assert (
+            "newcomer.yml"
+            not in live.objects("configmap", "sortie-rules", "--namespace", "monitoring")["data"]
+        )
     finally:
         live.kubectl("delete", "namespace", "foreign")
 

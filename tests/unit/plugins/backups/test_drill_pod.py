@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.sortie.platform.plugins.module_utils._drill import without_litestream
+from ansible_collections.sortie.platform.plugins.module_utils._drill import (
+    with_own_secrets,
+    without_litestream,
+)
 
 
 def test_a_drill_never_streams_into_the_tenants_replica() -> None:
@@ -17,3 +20,22 @@ def test_a_drill_never_streams_into_the_tenants_replica() -> None:
         "volumes": [{"name": "data"}, {"name": "tmp"}],
     }
     assert len(pod["volumes"]) == 4
+
+
+def test_a_drill_needs_the_tenants_own_secret_and_no_other() -> None:
+    def variable(name: str, **more: object) -> dict[str, object]:
+        return {"name": name, "valueFrom": {"secretKeyRef": {"name": name, "key": "key", **more}}}
+
+    env = [
+        variable("sortie-secrets"),
+        variable("sortie-secrets", optional=True),
+        variable("acme-oidc"),
+        {"name": "A", "value": "b"},
+    ]
+    pod = with_own_secrets({"containers": [{"name": "sortie", "env": env}]})
+    assert pod["containers"][0]["env"] == [
+        variable("sortie-secrets"),
+        variable("sortie-secrets", optional=True),
+        variable("acme-oidc", optional=True),
+        {"name": "A", "value": "b"},
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ import pytest
 from ansible_collections.sortie.platform.plugins.module_utils import _restore
 from ansible_collections.sortie.platform.plugins.module_utils._backup import Settings, back_up
 from ansible_collections.sortie.platform.plugins.module_utils._backup_error import BackupError
+from ansible_collections.sortie.platform.plugins.module_utils._cluster import ClusterError
 from ansible_collections.sortie.platform.plugins.module_utils._restore import Request, Source, restore
 from ansible_collections.sortie.platform.tests.unit.plugins.backups.tenant_cluster import (
     NAMESPACE,
     PLACE,
     Killed,
+    Socket,
     TenantCluster,
     add_applications,
     count_applications,
@@ -188,3 +191,22 @@ def test_the_secret_comes_back_where_it_is_younger_than_the_snapshot(
     result = bring_back(cluster, settings)
     assert cluster.objects[path]["data"] == encoded({"jwt-secret": key})
     assert "new" not in json.dumps(result)
+
+
+def test_a_restore_whose_pod_goes_at_the_last_moment_says_how_to_go_on(
+    cluster: TenantCluster, settings: Settings, stored: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = cluster.open_stream
+
+    def open_stream(path: str, query: Sequence[tuple[str, str]]) -> Socket:
+        if ("command", "commit") in query:
+            raise ClusterError('pods "sortie-1" not found', 404)
+        return opened(path, query)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cluster, "open_stream", open_stream)
+        with pytest.raises(BackupError, match=r"not found.*run the restore again"):
+            bring_back(cluster, settings)
+    bring_back(cluster, settings)
+    assert count_applications(cluster.database) == 3
+    assert is_tidy(cluster)
