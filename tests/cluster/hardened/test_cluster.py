@@ -16,6 +16,7 @@ import pytest
 
 from ansible_collections.sortie.platform.tests.cluster.hardened.benchmark import EXCEPTIONS, HELD, Node, Rule
 from ansible_collections.sortie.platform.tests.cluster.live import ROOT, Live
+from ansible_collections.sortie.platform.tests.secret_watch import LOOKED_FOR
 
 DATABASE = "cat /var/lib/etcd/member/snap/db /var/lib/etcd/member/wal/*"
 
@@ -35,7 +36,7 @@ def secret(live: Live) -> Iterator[str]:
     body = {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": "looked-for", "namespace": "sortie"},
+        "metadata": {"name": "looked-for", "namespace": "sortie", "labels": {LOOKED_FOR: "true"}},
         "data": {"value": base64.b64encode(value.encode()).decode()},
     }
     live.kubectl("apply", "--filename", "-", given=json.dumps(body))
