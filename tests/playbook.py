@@ -40,6 +40,13 @@ def run_file(
     )
 
 
+def rendered_by(directory: Path, tenants: Mapping[str, Mapping[str, Any]]) -> Path:
+    """Where render.yml wrote the tenants' manifests, which it must."""
+    result = run("render", directory, tenants, "-e", f"render_dir={directory}/rendered")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return directory / "rendered"
+
+
 def cache_dir() -> Path:
     """Where what was built once stays, as role `common` has it."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sortie-platform"

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.sortie.platform.plugins.module_utils._go import Program
 from ansible_collections.sortie.platform.tests.integration.programs import built
-from ansible_collections.sortie.platform.tests.playbook import ROOT, run
+from ansible_collections.sortie.platform.tests.playbook import ROOT, rendered_by
 
 KUBE_SCORE = Program(
     name="kube-score",
@@ -50,9 +50,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
         name: {**common, "sortie_ingress_host": f"{name}.example.com", **given}
         for name, given in TENANTS.items()
     }
-    result = run("render", directory, tenants, "-e", f"render_dir={directory}/rendered")
-    assert result.returncode == 0, result.stdout + result.stderr
-    return directory / "rendered"
+    return rendered_by(directory, tenants)
 
 
 def findings(files: list[Path]) -> dict[str, list[str]]:

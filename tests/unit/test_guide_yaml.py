@@ -15,7 +15,7 @@ from ansible_collections.sortie.platform.tests.guide import (
     missing,
     missing_fields,
 )
-from ansible_collections.sortie.platform.tests.playbook import run
+from ansible_collections.sortie.platform.tests.playbook import rendered_by
 
 OPTIONAL = {
     "sortie_load_balancer": True,
@@ -31,9 +31,7 @@ POSTGRESQL = {
 
 def render(directory: Path, tenants: dict[str, dict[str, Any]], tenant: str = "acme") -> list[Manifest]:
     """The manifests that render.yml writes for a tenant."""
-    rendered = directory / "rendered"
-    result = run("render", directory, tenants, "-e", f"render_dir={rendered}")
-    assert result.returncode == 0, result.stdout + result.stderr
+    rendered = rendered_by(directory, tenants)
     return [yaml.safe_load(path.read_text()) for path in sorted((rendered / tenant).glob("*-*.yaml"))]
 
 

@@ -7,8 +7,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from ansible_collections.sortie.platform.plugins.module_utils._go import Program, build, find_toolchain
+from ansible_collections.sortie.platform.plugins.module_utils._go import Program
 from ansible_collections.sortie.platform.plugins.module_utils._store import Store, key_of
+from ansible_collections.sortie.platform.tests.integration.programs import built
 from ansible_collections.sortie.platform.tests.playbook import cache_dir
 
 CONTROLLER_GEN = Program(
@@ -28,15 +29,9 @@ def definitions() -> list[Path]:
     store = Store(cache_dir())
 
     def make(place: Path) -> None:
-        go = find_toolchain("1.24")
-        arch = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True)
-        generator = build(store, CONTROLLER_GEN, go, arch.stdout.strip()).path / CONTROLLER_GEN.name
+        generator = built(CONTROLLER_GEN)
         found = subprocess.run(
-            [go.command, "mod", "download", "-json", TYPES],
-            cwd="/",
-            capture_output=True,
-            text=True,
-            check=True,
+            ["go", "mod", "download", "-json", TYPES], cwd="/", capture_output=True, text=True, check=True
         )
         module = json.loads(found.stdout)
         assert module["Sum"] == SUM

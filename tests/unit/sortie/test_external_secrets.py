@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ansible_collections.sortie.platform.plugins.plugin_utils._plan import secret_keys
-from ansible_collections.sortie.platform.tests.playbook import run
+from ansible_collections.sortie.platform.tests.playbook import rendered_by
 from ansible_collections.sortie.platform.tests.unit.plugins.tenants import tenant
 
 STORED = {"secrets": "external", "external_secret_store": "vault"}
@@ -37,9 +37,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     variables = {
         name: {f"sortie_{key}": value for key, value in given.items()} for name, given in TENANTS.items()
     }
-    result = run("render", directory, variables, "-e", f"render_dir={directory}/rendered")
-    assert result.returncode == 0, result.stdout + result.stderr
-    return directory / "rendered"
+    return rendered_by(directory, variables)
 
 
 @pytest.mark.parametrize("name", TENANTS)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.sortie.platform.tests.playbook import run
+from ansible_collections.sortie.platform.tests.playbook import rendered_by
 
 TENANTS: dict[str, dict[str, Any]] = {
     "acme": {
@@ -32,9 +32,7 @@ TENANTS: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("litestream")
-    result = run("render", directory, TENANTS, "-e", f"render_dir={directory}/rendered")
-    assert result.returncode == 0, result.stdout + result.stderr
-    return directory / "rendered"
+    return rendered_by(directory, TENANTS)
 
 
 def manifest(rendered: Path, tenant: str, name: str) -> Any:
