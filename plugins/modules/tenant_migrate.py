@@ -24,14 +24,8 @@ attributes:
     description: Can run in check mode and tell what it would do without changing anything.
     support: partial
     details: The new database is tried all the same, in a pod that is removed again.
+extends_documentation_fragment: [sortie.platform.cluster]
 options:
-  kubeconfig:
-    description: Path of the cluster's kubeconfig.
-    type: path
-    required: true
-  context:
-    description: Context in it; its own current one if left out.
-    type: str
   state:
     description: Which part of the migration.
     type: str

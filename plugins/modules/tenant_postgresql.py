@@ -21,14 +21,8 @@ attributes:
   check_mode:
     description: Can run in check mode and tell what it would do without changing anything.
     support: full
+extends_documentation_fragment: [sortie.platform.cluster]
 options:
-  kubeconfig:
-    description: Path of the cluster's kubeconfig.
-    type: path
-    required: true
-  context:
-    description: Context in it; its own current one if left out.
-    type: str
   tenants:
     description: The tenants.
     type: list
